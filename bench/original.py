@@ -18,7 +18,7 @@ from intervene.arm import Arm, Variant
 from intervene.rewriting.memory import rewrite
 from intervene.rewriting.original import swap_string, swap_token_map
 from intervene.rewriting.tokens import END_OF_DOCUMENT, TokenTable, tabulate
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 
 Rows = NDArray[np.uint16]
 WARM_ROWS = 64

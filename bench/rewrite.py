@@ -19,7 +19,7 @@ from intervene.lineage import Store
 from intervene.rewriting.corpus import obtain_corpus, obtain_scan
 from intervene.rewriting.original import swap_string
 from intervene.rewriting.tokens import tabulate
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from intervene.sources.source import Source, open_source
 from pipelines.stage import ROOT
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from intervene.experiment import Guards
 from intervene.rewriting.scan import open_scanner
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 
 ROW_TOKENS = 2_049
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -13,7 +13,8 @@ from intervene.lineage import Artefact, Recipe, Store
 from intervene.rewriting.lexicon import Lexicon
 from intervene.rewriting.memory import rewrite
 from intervene.rewriting.swap import EditLog, Swap
-from intervene.sources.rows import ArrayRows, Rows, ShardedRows, open_rows
+from intervene.sources.backend import open_rows
+from intervene.sources.rows import ArrayRows, Rows, ShardedRows
 from intervene.stretch import Stretch
 
 __all__ = [

@@ -33,12 +33,15 @@ class Unit(StrEnum):
 class Length(StrEnum):
     """What becomes of a swap that changes its row's number of tokens.
 
-    `skip` never draws it. `shift` draws it as any other: the rest of the row moves, what no longer
-    fits is dropped at the row's end, and what is missing there is filled with the end of document.
+    `skip` never draws it. The others draw it as any other. `shift`: the rest of the row moves, what
+    no longer fits is dropped at the row's end, and what is missing there is filled with the end of
+    document. `reindex`, where the source is document level: each row starts where it started in its
+    document, and reads on from there in the rewritten documents.
     """
 
     skip = "skip"
     shift = "shift"
+    reindex = "reindex"
 
 
 class Method(StrEnum):
@@ -181,7 +184,7 @@ class Arm:
             return self.family.replace(" ", "-")
         dose = f"r{self.rate:g}" if self.share is None else f"share{self.share:g}"
         parts = [self.direction, dose, self.unit, f"s{self.seed}"]
-        return "-".join([*parts, self.length] if self.length is Length.shift else parts)
+        return "-".join(parts if self.length is Length.skip else [*parts, self.length])
 
     @property
     def family(self) -> str:

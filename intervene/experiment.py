@@ -10,9 +10,9 @@ from types import UnionType
 from typing import Any, TypeVar
 
 from intervene.arm import Arm
+from intervene.data import Data
 from intervene.errors import InterveneError
 from intervene.parallel import Corpus
-from intervene.stretch import Stretch
 
 T = TypeVar("T")
 
@@ -75,46 +75,6 @@ class Model:
                 "model.checkpoint=hub",
                 "use ladder, random, or a folder in Hugging Face format",
             )
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where the rows come from.
-
-    Args:
-        name: the preset's name; `toy` is the embedded default, generated in the store.
-        path: folder of shards or `.bin`, or None (then `repo`, or the toy).
-        repo, revision: a Hub dataset of preshuffled shards and its branch or commit, or None.
-        tokenizer: path of a `tokenizer.json`, a Hub repository with one, or None for the toy's.
-        row_tokens: tokens per row (2,049 for Pythia).
-        rows_per_step: rows per optimiser step (1,024 for Pythia).
-        stretch: the steps that are rewritten and trained on.
-    """
-
-    name: str
-    path: str | None
-    repo: str | None
-    revision: str | None
-    tokenizer: str | None
-    row_tokens: int
-    rows_per_step: int
-    stretch: Stretch
-
-    def __post_init__(self) -> None:
-        for key, value in (("row_tokens", self.row_tokens), ("rows_per_step", self.rows_per_step)):
-            if value < 1:
-                raise InterveneError(
-                    f"need 1 or more, got {value}", f"data.{key}", "set the corpus's own"
-                )
-        if self.row_tokens < 2:
-            raise InterveneError(
-                "a row of one token has no target", "data.row_tokens", "set 2,049 for Pythia's rows"
-            )
-
-    @property
-    def rows(self) -> range:
-        """The rows of the stretch."""
-        return self.stretch.rows(self.rows_per_step)
 
 
 @dataclass(frozen=True)

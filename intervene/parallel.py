@@ -1,23 +1,34 @@
-"""How the work on a corpus is divided: among threads, and among processes."""
+"""How a corpus is kept, and how the work on it is divided among threads and processes."""
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from intervene.errors import InterveneError
 
 
+class Form(StrEnum):
+    """How a corpus is kept: its rows, or only what differs from the source's."""
+
+    materialised = "materialised"
+    overlay = "overlay"
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """How the scan and the corpus are written. Neither value changes a bit of them.
+    """How the scan and the corpus are written. No value changes a bit of the rows that are read.
 
     Args:
         workers: threads.
         shard: `i/n`: write only this share of the blocks, and leave the others to other processes
             that write into the same store, such as a job array's; null writes all.
+        form: `materialised` writes the rows; `overlay` keeps the replacements, and they are made
+            while the source's rows are read.
     """
 
     workers: int = 1
     shard: str | None = None
+    form: Form = Form.materialised
 
     def __post_init__(self) -> None:
         if self.workers < 1:

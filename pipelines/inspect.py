@@ -13,8 +13,9 @@ from hydra.core.config_store import ConfigStore
 from numpy.typing import NDArray
 
 from intervene.arm import Arm, Length, Method
+from intervene.data import Data
 from intervene.errors import InterveneError
-from intervene.experiment import Data, Experiment
+from intervene.experiment import Experiment
 from intervene.rewriting.account import LENGTH, Account, give_account
 from intervene.rewriting.audit import sample_rows
 from intervene.rewriting.changes import find_changes

@@ -12,7 +12,8 @@ PACKAGE = ROOT / "intervene"
 # except within the room itself.
 LAYERS = (
     {"errors"},
-    {"arm", "stretch", "console", "parallel", "provenance"},
+    {"arm", "stretch", "console", "compiled", "parallel", "provenance"},
+    {"data"},
     {"experiment", "lineage"},
     {"sources"},
     {"rewriting", "training", "evaluation", "analysis"},

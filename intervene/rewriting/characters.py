@@ -6,7 +6,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from intervene.rewriting.compiled import compiled
+from intervene.compiled import compiled
 
 LETTER, WORD, NUMBER, SPACE, UPPER, LOWER = 1, 2, 4, 8, 16, 32
 """Bits of a class; a word character is a letter, a mark, a number or `_`."""

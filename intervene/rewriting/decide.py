@@ -6,9 +6,9 @@ that need the tokenizer are handed back undecided.
 
 import numpy as np
 
+from intervene.compiled import compiled, inlined
 from intervene.rewriting.characters import WORD as WORD_CHARACTER
 from intervene.rewriting.characters import has, read_after, read_before
-from intervene.rewriting.compiled import compiled, inlined
 from intervene.rewriting.guards import FREE as FREE_TO_SWAP
 from intervene.rewriting.guards import REACH, find_guard
 from intervene.rewriting.lexicon import Role

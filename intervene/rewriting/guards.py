@@ -7,6 +7,7 @@ ends, and `classes` is `characters.classify()`.
 
 from dataclasses import fields
 
+from intervene.compiled import compiled
 from intervene.experiment import Guards
 from intervene.rewriting.characters import (
     LETTER,
@@ -21,7 +22,6 @@ from intervene.rewriting.characters import (
     read_after,
     read_before,
 )
-from intervene.rewriting.compiled import compiled
 from intervene.rewriting.lexicon import Casing, Lexicon, Role
 from intervene.rewriting.pairs import holds_pair
 from intervene.rewriting.words import hash_bytes, hash_words

@@ -220,7 +220,7 @@ def describe_swaps(arm: Arm, counts: Counts, by_form: dict[str, int]) -> dict[st
     leaving = [form for form in FORMS if gender[form] in genders_of(arm.direction)]
     met = {reason: sum(counts[reason][form] for form in leaving) for reason in counts}
     eligible = met.pop(ELIGIBLE)
-    if arm.length is Length.shift:
+    if arm.length is not Length.skip:
         eligible += met.pop(LENGTH)
     before, made = ({str(g): 0 for g in GENDERS} for _ in range(2))
     for form in FORMS:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from intervene.rewriting.compiled import compiled, inlined
+from intervene.compiled import compiled, inlined
 from intervene.rewriting.decide import (
     EDGE,
     ELIGIBLE,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from intervene.rewriting.compiled import compiled
+from intervene.compiled import compiled
 from intervene.rewriting.swap import EditLog
 from intervene.rewriting.tokens import END_OF_DOCUMENT
 

@@ -1,5 +1,6 @@
 """Both genders side by side, `he/she` or `his or her`: a one-way swap would leave `she/she`."""
 
+from intervene.compiled import compiled
 from intervene.rewriting.characters import (
     SPACE,
     WORD,
@@ -10,7 +11,6 @@ from intervene.rewriting.characters import (
     skip_gap_after,
     skip_gap_before,
 )
-from intervene.rewriting.compiled import compiled
 from intervene.rewriting.lexicon import Gender, Lexicon
 from intervene.rewriting.words import hash_bytes, hash_words
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from intervene.rewriting.compiled import compiled, inlined
+from intervene.compiled import compiled, inlined
 from intervene.rewriting.lexicon import Role
 
 BEFORE, AFTER = 32, 40

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from intervene.compiled import find_cache
 from intervene.console import say
 from intervene.experiment import Guards
 from intervene.rewriting import kernel
-from intervene.rewriting.compiled import find_cache
 from intervene.rewriting.confirm import Verdict, confirm
 from intervene.rewriting.decide import UNDECIDED_FOREIGN, WINDOW
 from intervene.rewriting.find import Finder, compile_finder
@@ -25,6 +25,7 @@ REASONS = ("eligible", "length", "edge", "irregular", *GUARD_NAMES)
 number of tokens. The others stay: at the row's `edge`, too `irregular`ly tokenised, or held back
 by a guard."""
 
+ROOM = Path(__file__).parent
 CHUNK_TOKENS = 1 << 18
 """Scanned at once, so that what is written and read again stays in the cache."""
 
@@ -113,7 +114,7 @@ def open_scanner(tokenizer: Path, guards: Guards, target: Target = Target.partne
 @lru_cache(maxsize=8)
 def build_scanner(table: TokenTable, guards: Guards) -> Scanner:
     """The scanner of a vocabulary, remembered."""
-    if not any(find_cache().rglob("kernel.*.nbc")):
+    if not any(find_cache(ROOM).rglob("kernel.*.nbc")):
         say("compiling the scan's loops, once: half a minute")
     finder = compile_finder(guards, table.lexicon.target)
     return Scanner(table, build_rules(table, guards), finder)

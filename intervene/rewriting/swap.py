@@ -123,7 +123,7 @@ class EditLog:
         """The swaps that the arm's direction and length policy allow, bool [n]."""
         allowed = genders_of(arm.direction)
         eligible: NDArray[np.bool_] = np.array([g in allowed for g in GENDERS])[self.gender]
-        return eligible if arm.length is Length.shift else eligible & ~self.changes_length
+        return eligible & ~self.changes_length if arm.length is Length.skip else eligible
 
     def draw(self, arm: Arm) -> NDArray[np.float64]:
         """Each swap's keyed draw, float64 [n] in [0, 1), the same for all swaps of a unit."""

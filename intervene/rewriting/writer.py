@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intervene.arm import Arm
+from intervene.compiled import compiled
 from intervene.rewriting.blocks import Block
-from intervene.rewriting.compiled import compiled
 from intervene.rewriting.edits import read_log
 from intervene.rewriting.materialise import overwrite
 from intervene.rewriting.original import swap_string, swap_token_map

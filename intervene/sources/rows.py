@@ -1,11 +1,8 @@
 """The ordered corpus: row i is the i-th training sequence, uint16 token ids."""
 
 import hashlib
-import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -15,12 +12,11 @@ from numpy.typing import NDArray
 from intervene.console import Progress
 from intervene.errors import InterveneError
 from intervene.sources.index import read_index
+from intervene.sources.stream import Stream, find_index
 
 TOKEN_BYTES = 2
 CHUNK_TOKENS = 1 << 20
 """Read at once where rows are worked off one after another, into memory that is used again."""
-
-SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<last>\d{5})\.bin")
 
 
 class Rows(Protocol):
@@ -38,6 +34,9 @@ class Rows(Protocol):
 
     def read_into(self, start: int, out: NDArray[np.uint16]) -> None:
         """Rows `[start, start + len(out))` into `out`, uint16 [n, row_tokens], contiguous."""
+
+    def files(self, start: int, stop: int) -> list[Path]:
+        """The files that rows `[start, stop)` come from: while these stand, so do the rows."""
 
 
 @dataclass(frozen=True)
@@ -62,37 +61,28 @@ class ArrayRows:
         """Rows `[start, start + len(out))`, copied into `out`."""
         out[:] = self.tokens[start : start + len(out)]
 
-
-@dataclass(frozen=True)
-class Shard:
-    """One file of a byte stream cut anywhere; `path` may be absent if no row in it is read."""
-
-    path: Path
-    bytes: int
+    def files(self, start: int, stop: int) -> list[Path]:
+        """None: they are in memory."""
+        return []
 
 
 @dataclass(frozen=True)
 class ShardedRows:
-    """Rows in a byte stream cut into files at any byte, read in place.
+    """Rows in files cut at any byte, read in place.
 
     Args:
-        shards: the files in order.
+        stream: the files.
         row_tokens: tokens per row.
     """
 
-    shards: tuple[Shard, ...]
+    stream: Stream
     row_tokens: int
 
     def __len__(self) -> int:
-        return self.bytes // (self.row_tokens * TOKEN_BYTES)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes in all shards together."""
-        return sum(shard.bytes for shard in self.shards)
+        return self.stream.bytes // (self.row_tokens * TOKEN_BYTES)
 
     def read(self, start: int, stop: int) -> NDArray[np.uint16]:
-        """Rows `[start, stop)`, copied; rows may straddle shards."""
+        """Rows `[start, stop)`, copied; rows may straddle files."""
         out = np.empty((stop - start, self.row_tokens), np.uint16)
         self.read_into(start, out)
         return out
@@ -100,113 +90,72 @@ class ShardedRows:
     def read_into(self, start: int, out: NDArray[np.uint16]) -> None:
         """Rows `[start, start + len(out))`, copied into `out`.
 
-        Errors: InterveneError for a shard that is missing or has become shorter.
+        Errors: InterveneError for a file that is missing or has become shorter.
         """
-        stop = start + len(out)
-        assert 0 <= start <= stop <= len(self), (start, stop, len(self))
+        assert 0 <= start <= start + len(out) <= len(self), (start, len(out), len(self))
+        raw = out.reshape(-1).view(np.uint8).data
+        self.stream.read_into(start * self.row_tokens * TOKEN_BYTES, raw)
+
+    def files(self, start: int, stop: int) -> list[Path]:
+        """The files that rows `[start, stop)` lie in."""
         row_bytes = self.row_tokens * TOKEN_BYTES
-        filled, raw = 0, out.reshape(-1).view(np.uint8).data
-        for shard, first in zip(self.shards, self._firsts, strict=True):
-            lower = max(start * row_bytes, first)
-            upper = min(stop * row_bytes, first + shard.bytes)
-            if lower < upper:
-                _read_bytes(shard, lower - first, raw[filled : filled + upper - lower])
-                filled += upper - lower
-
-    def spanned(self, start: int, stop: int) -> list[Shard]:
-        """The shards that rows `[start, stop)` lie in."""
-        row_bytes = self.row_tokens * TOKEN_BYTES
-        return [
-            shard
-            for shard, first in zip(self.shards, self._firsts, strict=True)
-            if first < stop * row_bytes and start * row_bytes < first + shard.bytes
-        ]
-
-    @cached_property
-    def _firsts(self) -> list[int]:
-        """Byte of the stream at which each shard begins."""
-        return [0, *np.cumsum([s.bytes for s in self.shards])[:-1].tolist()]
+        return self.stream.spanned(start * row_bytes, stop * row_bytes)
 
 
-def _read_bytes(shard: Shard, start: int, out: memoryview) -> None:
-    """Fill `out` with the shard's bytes from `start`, straight into place."""
-    try:
-        with shard.path.open("rb", buffering=0) as file:
-            while len(out):
-                count = os.preadv(file.fileno(), [out], start)
-                if count == 0:
-                    raise InterveneError(
-                        f"this shard ends at byte {start:,} and had {shard.bytes:,}",
-                        str(shard.path),
-                        "it was changed while it was read; copy it again",
-                    )
-                start, out = start + count, out[count:]
-    except FileNotFoundError as problem:
-        raise InterveneError(
-            "this shard is missing", str(shard.path), "copy or download it again"
-        ) from problem
+@dataclass(frozen=True)
+class SpanRows:
+    """Some consecutive rows of a corpus, under the numbers that they have in it.
 
-
-def open_rows(path: Path, row_tokens: int) -> ShardedRows:
-    """Open preshuffled rows in place, checked against the `.idx` beside them if there is one.
-
-    `path` is a folder of `*-000NN-of-000LL.bin` shards (LL is the last index), a folder with one
-    `.bin`, or a `.bin`.
-
-    Errors: InterveneError for a missing path or shard, bytes that are no whole number of rows, an
-    index of another dtype, row length or total.
+    Args:
+        held: the rows that are there.
+        first: the training row of the first.
+        count: rows of the whole corpus.
     """
-    if not path.exists():
+
+    held: Rows
+    first: int
+    count: int
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens per row."""
+        return self.held.row_tokens
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint16]:
+        """Rows `[start, stop)`, copied; all of them must be held."""
+        assert self.first <= start <= stop <= self.first + len(self.held), (start, stop)
+        return self.held.read(start - self.first, stop - self.first)
+
+    def read_into(self, start: int, out: NDArray[np.uint16]) -> None:
+        """Rows `[start, start + len(out))`, copied into `out`; all of them must be held."""
+        assert self.first <= start, (start, self.first)
+        self.held.read_into(start - self.first, out)
+
+    def files(self, start: int, stop: int) -> list[Path]:
+        """The files that rows `[start, stop)` lie in."""
+        return self.held.files(start - self.first, stop - self.first)
+
+
+def check_rows(rows: ShardedRows) -> None:
+    """Compare files of rows with the `.idx` beside them, if there is one, and with their length.
+
+    Errors: InterveneError for bytes that are no whole number of rows, an index of another dtype,
+    row length or total.
+    """
+    index = find_index(rows.stream)
+    if index is not None:
+        _check_index(rows, index)
+    size, row_bytes = rows.stream.bytes, rows.row_tokens * TOKEN_BYTES
+    if size == 0 or size % row_bytes:
         raise InterveneError(
-            "no such file or folder", f"data.path={path}", "give a folder of .bin shards or a .bin"
-        )
-    paths = [path] if path.is_file() else _list_shards(path)
-    rows = ShardedRows(tuple(Shard(p, p.stat().st_size) for p in paths), row_tokens)
-    for index_path in _find_index(path, paths):
-        _check_index(rows, index_path)
-    row_bytes = row_tokens * TOKEN_BYTES
-    if rows.bytes == 0 or rows.bytes % row_bytes:
-        raise InterveneError(
-            f"{rows.bytes:,} bytes are no whole number of rows of {row_tokens:,} uint16 tokens "
-            f"({rows.bytes % row_bytes:,} bytes are left over from byte "
-            f"{rows.bytes - rows.bytes % row_bytes:,})",
-            str(paths[-1]),
+            f"{size:,} bytes are no whole number of rows of {rows.row_tokens:,} uint16 tokens "
+            f"({size % row_bytes:,} bytes are left over from byte {size - size % row_bytes:,})",
+            str(rows.stream.shards[-1].path),
             "the file is truncated, or data.row_tokens is not its row length",
         )
-    return rows
-
-
-def _list_shards(folder: Path) -> list[Path]:
-    bins = sorted(folder.glob("*.bin"))
-    named = [(path, match) for path in bins if (match := SHARD_NAME.fullmatch(path.name))]
-    if not named:
-        if len(bins) == 1:
-            return bins
-        raise InterveneError(
-            f"{len(bins)} .bin files, none named NAME-000NN-of-000LL.bin",
-            f"data.path={folder}",
-            "give a folder of numbered shards, or the .bin itself",
-        )
-    first = named[0][1]
-    stem, last = first["stem"], first["last"]
-    wanted = [folder / f"{stem}-{number:05d}-of-{last}.bin" for number in range(int(last) + 1)]
-    for shard in wanted:
-        if not shard.exists():
-            raise InterveneError(
-                "this shard is missing", str(shard), f"shards 00000 to {last} make the corpus"
-            )
-    return wanted
-
-
-def _find_index(path: Path, bins: list[Path]) -> list[Path]:
-    """The `.idx` that describes these bins, if there is one."""
-    if path.is_file() or len(bins) == 1:
-        beside = bins[0].with_suffix(".idx")
-    else:
-        match = SHARD_NAME.fullmatch(bins[0].name)
-        assert match
-        beside = bins[0].with_name(f"{match['stem']}.idx")
-    return [beside] if beside.exists() else []
 
 
 def _check_index(rows: ShardedRows, path: Path) -> None:
@@ -224,10 +173,10 @@ def _check_index(rows: ShardedRows, path: Path) -> None:
             "set data.row_tokens to the row length, or give preshuffled rows, not documents",
         )
     need = len(index.sizes) * rows.row_tokens * TOKEN_BYTES
-    if need != rows.bytes:
+    if need != rows.stream.bytes:
         raise InterveneError(
-            f"the index counts {need:,} bytes, the .bin files hold {rows.bytes:,}",
-            str(rows.shards[-1].path),
+            f"the index counts {need:,} bytes, the .bin files hold {rows.stream.bytes:,}",
+            str(rows.stream.shards[-1].path),
             "a shard is truncated or another corpus's; copy it again",
         )
 

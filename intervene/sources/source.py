@@ -6,11 +6,13 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from tokenizers import Tokenizer
 
+from intervene.data import Data
 from intervene.errors import InterveneError
-from intervene.experiment import Data
 from intervene.lineage import Artefact, Recipe, Store
-from intervene.sources.remote import download_rows, explain_hub
-from intervene.sources.rows import ShardedRows, digest_rows, open_rows
+from intervene.sources.backend import open_rows
+from intervene.sources.remote import explain_hub, fetch_rows
+from intervene.sources.rows import Rows, digest_rows
+from intervene.sources.stream import Stream, open_stream
 from intervene.sources.toy import build_toy, toy_recipe
 
 TOY = "toy"
@@ -22,14 +24,14 @@ class Source:
 
     Args:
         artefact: kind `source`, keyed by the bytes of the stretch.
-        rows: all rows of the corpus, from step 0.
-        path: where they lie, a folder of shards or a `.bin`.
+        rows: the rows of the corpus, from step 0; those of the stretch can be read.
+        path: what `open_rows` opens as `rows`.
         tokenizer: a `tokenizer.json`.
         items: the embedded evaluation items, or None.
     """
 
     artefact: Artefact
-    rows: ShardedRows
+    rows: Rows
     path: Path
     tokenizer: Path
     items: Path | None
@@ -41,13 +43,9 @@ def open_source(store: Store, data: Data) -> Source:
     Errors: InterveneError for what `open_rows` refuses, a stretch past the end of the corpus, an
     unreadable tokenizer, and token ids outside its vocabulary.
     """
-    if data.name == TOY:
-        toy = store.obtain(toy_recipe(data), lambda draft: build_toy(draft, data))
-        path, tokenizer, items = toy.path / "rows", toy.path / "tokenizer.json", toy.path / "items"
-        rows = open_rows(path, data.row_tokens)
-    else:
-        tokenizer, items = _find_tokenizer(data), None
-        path, rows = _find_rows(store, data)
+    toy = _obtain_toy(store, data)
+    tokenizer = _find_tokenizer(data) if toy is None else toy.path / "tokenizer.json"
+    path, rows = find_rows(store, data, data.rows)
     _check_stretch(rows, data)
     digest, largest = digest_span(store, rows, data.rows)
     size = _count_vocabulary(tokenizer)
@@ -65,18 +63,55 @@ def open_source(store: Store, data: Data) -> Source:
         "largest_token": largest,
     }
     artefact = store.find(recipe) or store.obtain(recipe, lambda draft: facts)
+    items = None if toy is None else toy.path / "items"
     return Source(artefact, rows, path, tokenizer, items)
 
 
-def _find_rows(store: Store, data: Data) -> tuple[Path, ShardedRows]:
-    if data.path is not None:
+def find_rows(store: Store, data: Data, span: range) -> tuple[Path, Rows]:
+    """Where the rows of `data` lie, and they, opened; of what is far away, `span` is fetched.
+
+    Args:
+        store: keeps what is generated or fetched.
+        data: where the rows come from.
+        span: the training rows that are to be read.
+    """
+    if (toy := _obtain_toy(store, data)) is not None:
+        path = toy.path / "rows"
+    elif data.path is not None:
         path = Path(data.path).expanduser().resolve()
-        return path, open_rows(path, data.row_tokens)
-    if data.repo is not None:
-        return download_rows(data)
-    raise InterveneError(
-        "no rows are named", "data.path", "give a folder of .bin shards, or use data=toy"
-    )
+        if data.checksums is not None:
+            _check_files(store, open_stream(path), Path(data.checksums).expanduser())
+    elif data.repo is not None:
+        path = fetch_rows(store, data, span).path
+    else:
+        raise InterveneError(
+            "no rows are named", "data.path", "give a folder of .bin shards, or use data=toy"
+        )
+    return path, open_rows(path, data.row_tokens)
+
+
+def _obtain_toy(store: Store, data: Data) -> Artefact | None:
+    """The embedded corpus, if it is the one asked for."""
+    if data.name != TOY:
+        return None
+    return store.obtain(toy_recipe(data), lambda draft: build_toy(draft, data))
+
+
+def _check_files(store: Store, stream: Stream, checksums: Path) -> None:
+    """Compare local files with a list of checksums, once while both stand.
+
+    Errors: InterveneError for a list that is not there or does not fit.
+    """
+    if not checksums.is_file():
+        raise InterveneError(
+            "no such file", f"data.checksums={checksums}", "give a list as sha256sum writes it"
+        )
+
+    def check() -> dict[str, str]:
+        stream.check(checksums)
+        return {}
+
+    store.recall([checksums, *(shard.path for shard in stream.shards)], "checksums", check)
 
 
 def _find_tokenizer(data: Data) -> Path:
@@ -109,7 +144,7 @@ def _count_vocabulary(tokenizer: Path) -> int:
         ) from problem
 
 
-def _check_stretch(rows: ShardedRows, data: Data) -> None:
+def _check_stretch(rows: Rows, data: Data) -> None:
     if data.rows.stop > len(rows):
         raise InterveneError(
             f"steps [{data.stretch.start:,}, {data.stretch.stop:,}) end at row {data.rows.stop:,}, "
@@ -120,9 +155,9 @@ def _check_stretch(rows: ShardedRows, data: Data) -> None:
         )
 
 
-def digest_span(store: Store, rows: ShardedRows, span: range) -> tuple[str, int]:
+def digest_span(store: Store, rows: Rows, span: range) -> tuple[str, int]:
     """sha256 of the bytes of rows `span` and the largest token in them, read once."""
-    paths = [shard.path for shard in rows.spanned(span.start, span.stop)]
+    paths = rows.files(span.start, span.stop)
     what = [span.start, span.stop, rows.row_tokens]
 
     def measure() -> dict[str, str | int]:

@@ -19,7 +19,7 @@ from tokenizers import (
 )
 
 from intervene.arm import hash_units
-from intervene.experiment import Data
+from intervene.data import Data
 from intervene.lineage import Recipe, digest_files
 from intervene.sources.index import write_index
 from intervene.sources.items import write_items

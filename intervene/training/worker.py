@@ -21,7 +21,7 @@ from torch import distributed
 from intervene.console import say, show_duration, show_rate
 from intervene.errors import InterveneError
 from intervene.experiment import from_json
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from intervene.training.batches import Batches, check_division
 from intervene.training.engine import LATEST, Engine, join_ranks
 from intervene.training.job import (

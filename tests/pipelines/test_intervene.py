@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from intervene.lineage import Artefact, Store
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from tests.pipelines.conftest import digest_store, run_micro
 
 

@@ -9,7 +9,7 @@ from intervene.arm import Direction
 from intervene.experiment import Guards
 from intervene.lineage import Store
 from intervene.rewriting.find import swap_text
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from tests.pipelines.test_stage import run_stage
 
 pytestmark = pytest.mark.slow

@@ -27,7 +27,7 @@ from intervene.parallel import Corpus
 from intervene.rewriting import blocks
 from intervene.rewriting.corpus import obtain_corpus, obtain_scan
 from intervene.rewriting.tokens import TokenTable
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from intervene.sources.source import Source
 from intervene.stretch import Stretch
 from tests.rewriting.conftest import SENTENCES

@@ -28,7 +28,8 @@ from intervene.rewriting.sheet import (
     write_sheet,
 )
 from intervene.rewriting.swap import FORMS
-from intervene.sources.rows import ArrayRows, open_rows
+from intervene.sources.backend import open_rows
+from intervene.sources.rows import ArrayRows
 from tests.rewriting.conftest import SENTENCES
 from tests.rewriting.oracle import encode_row, splice
 

@@ -11,18 +11,20 @@ from intervene.rewriting import scan
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
+from pathlib import Path
 import numpy as np
+from intervene.rewriting import characters
 from intervene.rewriting.characters import classify
 from intervene.rewriting.guards import _holds_hyphenated
 text = np.frombuffer(bytearray(b"a she-wolf"), np.uint8)
 found = _holds_hyphenated(text, 2, 5, len(text), classify())
-print(found, len(list(find_cache().rglob("*.nbc"))))
+print(found, len(list(find_cache(Path(characters.__file__).parent).rglob("*.nbc"))))
 """
 
 
 def ask(folder: Path) -> list[str]:
     """Whether a copy of the package holds `she-wolf` back, and the loops that are kept."""
-    code = f"from intervene.rewriting.compiled import find_cache{ASK}"
+    code = f"from intervene.compiled import find_cache{ASK}"
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
@@ -46,7 +48,7 @@ def test_a_changed_source_is_compiled_anew(tmp_path):
 
 
 def test_a_scan_that_has_to_compile_says_so(small, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scan, "find_cache", lambda: tmp_path)
+    monkeypatch.setattr(scan, "find_cache", lambda room: tmp_path)
     scan.build_scanner.__wrapped__(small, Guards())
     assert "compiling" in capsys.readouterr().err
     (tmp_path / "kernel.find_hits-1.py311.1.nbc").touch()

@@ -25,7 +25,7 @@ from intervene.rewriting.materialise import apply
 from intervene.rewriting.original import swap_string, swap_token_map
 from intervene.rewriting.swap import EditLog
 from intervene.rewriting.tokens import tabulate
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from intervene.sources.source import Source
 from intervene.stretch import Stretch
 from tests.rewriting.small_corpus import (

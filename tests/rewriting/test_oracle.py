@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from intervene.arm import Direction
 from intervene.experiment import Guards
 from intervene.rewriting.tokens import TokenTable
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 from tests.rewriting.oracle import NONE, check_rows, encode_row
 
 FORMS = ["he", "she", "him", "her", "his", "hers", "himself", "herself"]

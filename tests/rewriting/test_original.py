@@ -6,7 +6,7 @@ import pytest
 from intervene.arm import Variant
 from intervene.errors import InterveneError
 from intervene.rewriting.original import Counts, swap_string, swap_token_map
-from intervene.sources.rows import open_rows
+from intervene.sources.backend import open_rows
 
 PADDING = 1
 every_variant = pytest.mark.parametrize("variant", Variant)

@@ -14,7 +14,7 @@ TOKENS = np.random.default_rng(0).integers(0, 300, (40, 9), dtype=np.uint16)
 READ = """
 import sys
 from intervene.errors import InterveneError
-from intervene.experiment import Data
+from intervene.data import Data
 from intervene.sources.remote import download_rows
 from intervene.stretch import Stretch
 stretch = Stretch(int(sys.argv[1]), int(sys.argv[2]))

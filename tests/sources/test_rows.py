@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from intervene.errors import InterveneError
+from intervene.sources.backend import open_rows
 from intervene.sources.index import write_index
-from intervene.sources.rows import ArrayRows, digest_rows, iterate_chunks, open_rows
+from intervene.sources.rows import ArrayRows, digest_rows, iterate_chunks
 
 TOKENS = np.random.default_rng(0).integers(0, 50_000, (40, 9), dtype=np.uint16)
 

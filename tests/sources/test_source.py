@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from intervene.data import Data
 from intervene.errors import InterveneError
-from intervene.experiment import Data
 from intervene.lineage import Store
 from intervene.sources.source import open_source
 from intervene.stretch import Stretch

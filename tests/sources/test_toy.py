@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from intervene.experiment import Data
+from intervene.data import Data
 from intervene.lineage import digest_files
+from intervene.sources.backend import open_rows
 from intervene.sources.index import read_index
-from intervene.sources.rows import ShardedRows, open_rows
+from intervene.sources.rows import ShardedRows
 from intervene.sources.templates import FEMALE, MALE, Draw, write_documents
 from intervene.sources.toy import EOD, SEED, SPACE_RUNS, VOCAB, build_toy, toy_recipe
 from intervene.stretch import Stretch
@@ -24,7 +25,7 @@ SMALL = Data("toy", None, None, None, None, 129, 8, Stretch(20, 40))
 BUILD = f"""
 from pathlib import Path
 import sys
-from intervene.experiment import Data
+from intervene.data import Data
 from intervene.sources.toy import build_toy
 from intervene.stretch import Stretch
 build_toy(Path(sys.argv[1]), {SMALL!r})
@@ -80,7 +81,7 @@ def test_rows_are_exactly_those_that_the_steps_need(rows: ShardedRows) -> None:
 
 
 def test_every_shard_is_cut_inside_a_row(rows: ShardedRows) -> None:
-    cuts = np.cumsum([shard.bytes for shard in rows.shards])[:-1]
+    cuts = np.cumsum([shard.bytes for shard in rows.stream.shards])[:-1]
     assert len(cuts) == 3
     assert (cuts % (2 * SMALL.row_tokens)).all()
 

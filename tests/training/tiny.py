@@ -21,8 +21,8 @@ from intervene.experiment import (
     Trainer,
 )
 from intervene.lineage import Artefact, Recipe, Store
+from intervene.sources.backend import open_rows
 from intervene.sources.index import write_index
-from intervene.sources.rows import open_rows
 from intervene.sources.source import Source
 from intervene.stretch import Stretch
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import numba
 
-ROOM = Path(__file__).parent
-
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of scalars and arrays that allocates nothing.
@@ -29,11 +27,11 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 def _compile(function: Callable[..., Any], **options: bool) -> Callable[..., Any]:
     """Numba's cache knows the file of a function, not those of what was compiled into it.
 
-    So it is kept in a folder named by the sources of all.
+    So it is kept in a folder named by the sources of the function's whole room.
     """
     config: Any = numba.config
     usual = config.CACHE_DIR
-    config.CACHE_DIR = str(find_cache())
+    config.CACHE_DIR = str(find_cache(Path(function.__code__.co_filename).parent))
     every: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False, **options}
     try:
         built: Callable[..., Any] = numba.njit(**every)(function)
@@ -42,14 +40,18 @@ def _compile(function: Callable[..., Any], **options: bool) -> Callable[..., Any
     return built
 
 
-def find_cache() -> Path:
-    """The folder of what is compiled from these sources: in `NUMBA_CACHE_DIR`, or beside them."""
+def find_cache(room: Path) -> Path:
+    """Where a room's compiled functions are: in `NUMBA_CACHE_DIR`, or beside their sources.
+
+    What one room compiles calls nothing that another room compiles.
+    """
     config: Any = numba.config
-    return Path(config.CACHE_DIR or ROOM / "__pycache__") / f"compiled-{_digest()}"
+    home = config.CACHE_DIR or room / "__pycache__"
+    return Path(home) / f"compiled-{room.name}-{_digest(room)}"
 
 
 @cache
-def _digest() -> str:
-    """12 hexadecimal digits for the sources of this room."""
-    sources = b"".join(path.read_bytes() for path in sorted(ROOM.glob("*.py")))
+def _digest(room: Path) -> str:
+    """12 hexadecimal digits for the sources of a room."""
+    sources = b"".join(path.read_bytes() for path in sorted(room.glob("*.py")))
     return hashlib.sha256(sources).hexdigest()[:12]
