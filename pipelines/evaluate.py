@@ -22,7 +22,7 @@ def evaluate(trial: Trial) -> None:
     source = open_source(store, experiment.data)
     items = resolve_items(store, experiment.evaluation, source.items)
     corpus = demand_corpus(store, experiment, source, trial.command("rewrite"))
-    checkpoint = demand_checkpoint(store, experiment, source, trial.command("train"))
+    checkpoint = demand_checkpoint(store, experiment, trial.command("train"))
     run = demand_run(store, experiment, corpus, checkpoint, trial.command("train"))
     tasks = digest_tasks(experiment.evaluation.tasks, items)
     group = name_group(store, experiment, corpus, checkpoint, run, tasks)

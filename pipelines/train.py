@@ -13,7 +13,7 @@ def train(trial: Trial) -> None:
     experiment, store = trial.experiment, trial.store
     source = open_source(store, experiment.data)
     corpus = demand_corpus(store, experiment, source, trial.command("rewrite"))
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     trial.note(corpus, obtain_run(store, experiment, corpus, checkpoint))
 
 

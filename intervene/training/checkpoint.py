@@ -13,7 +13,7 @@ from intervene.errors import InterveneError
 from intervene.experiment import Experiment, Model
 from intervene.lineage import Artefact, Recipe, Store, digest_files
 from intervene.sources.remote import explain_hub
-from intervene.sources.source import Source, digest_span
+from intervene.sources.source import digest_span, find_rows
 from intervene.training.job import CHECKPOINTS, STATE, Job, key_job, run_job
 
 HUB, RANDOM, LADDER = "hub", "random", "ladder"
@@ -50,7 +50,7 @@ def check_checkpoint(experiment: Experiment) -> None:
         check_folder(folder, model, f"model.checkpoint={model.checkpoint}")
 
 
-def obtain_checkpoint(store: Store, experiment: Experiment, source: Source) -> Checkpoint:
+def obtain_checkpoint(store: Store, experiment: Experiment) -> Checkpoint:
     """The checkpoint that `model.checkpoint` names; a random or ladder one is made if absent.
 
     Errors: InterveneError for a Hub that does not answer, a folder that is missing, incomplete or
@@ -62,15 +62,12 @@ def obtain_checkpoint(store: Store, experiment: Experiment, source: Source) -> C
     random = store.obtain(recipe_random(experiment), lambda draft: _build_random(draft, experiment))
     if choice == RANDOM:
         return _place(random, experiment)
-    job = plan_ladder(experiment, source, random)
-    recipe = recipe_ladder(store, job, source, random)
+    job, recipe = plan_ladder(store, experiment, random)
     ladder = store.obtain(recipe, lambda draft: run_job(draft, job), resumable=True)
     return _place(ladder, experiment)
 
 
-def demand_checkpoint(
-    store: Store, experiment: Experiment, source: Source, command: str
-) -> Checkpoint:
+def demand_checkpoint(store: Store, experiment: Experiment, command: str) -> Checkpoint:
     """The checkpoint that `model.checkpoint` names, without training anything.
 
     Errors: as `obtain_checkpoint`; one that must be made first is named with its command.
@@ -81,8 +78,8 @@ def demand_checkpoint(
     random = store.demand(recipe_random(experiment), command)
     if choice == RANDOM:
         return _place(random, experiment)
-    job = plan_ladder(experiment, source, random)
-    return _place(store.demand(recipe_ladder(store, job, source, random), command), experiment)
+    _, recipe = plan_ladder(store, experiment, random)
+    return _place(store.demand(recipe, command), experiment)
 
 
 def recipe_random(experiment: Experiment) -> Recipe:
@@ -92,10 +89,11 @@ def recipe_random(experiment: Experiment) -> Recipe:
     return Recipe("checkpoint", 1, {"random": params, "seed": experiment.trainer.seed})
 
 
-def plan_ladder(experiment: Experiment, source: Source, random: Artefact) -> Job:
+def plan_ladder(store: Store, experiment: Experiment, random: Artefact) -> tuple[Job, Recipe]:
     """Pretraining from random weights on the source's own rows up to the stretch.
 
-    It saves at tenths of the way, whatever the run after it does, so that runs share it.
+    It saves at tenths of the way, whatever the run after it does, so that runs share it. It is
+    keyed by the rows that it reads; the source's key is of the stretch.
 
     Errors: InterveneError if there is no step before the stretch.
     """
@@ -108,13 +106,11 @@ def plan_ladder(experiment: Experiment, source: Source, random: Artefact) -> Job
         )
     trainer = dataclasses.replace(experiment.trainer, save_every=math.ceil(start / RUNGS))
     pretraining = dataclasses.replace(experiment.control, trainer=trainer)
-    return Job(pretraining, source.path, 0, 0, start, random.path / WEIGHTS, None)
-
-
-def recipe_ladder(store: Store, job: Job, source: Source, random: Artefact) -> Recipe:
-    """The ladder's run, keyed by the rows that it reads; the source's key is of the stretch."""
-    digest, _ = digest_span(store, source.rows, range(job.experiment.data.rows.start))
-    return Recipe("run", 1, key_job(job) | {"rows_sha256": digest}, (random,))
+    before = range(experiment.data.rows.start)
+    path, rows = find_rows(store, experiment.data, before)
+    job = Job(pretraining, path, 0, 0, start, random.path / WEIGHTS, None)
+    digest, _ = digest_span(store, rows, before)
+    return job, Recipe("run", 1, key_job(job) | {"rows_sha256": digest}, (random,))
 
 
 def find_weights(folder: Path) -> list[Path]:

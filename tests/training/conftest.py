@@ -43,8 +43,8 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def experiment(store: Store) -> Experiment:
-    return build_experiment(store.root)
+def experiment(store: Store, rows_bin: Path) -> Experiment:
+    return build_experiment(store.root, rows_bin)
 
 
 @pytest.fixture
@@ -78,6 +78,6 @@ def ranked() -> Iterator[None]:
 
 
 @pytest.fixture
-def random_weights(store: Store, experiment: Experiment, source: Source) -> Path:
+def random_weights(store: Store, experiment: Experiment) -> Path:
     """Untrained weights in Hugging Face format."""
-    return obtain_checkpoint(store, experiment, source).weights
+    return obtain_checkpoint(store, experiment).weights

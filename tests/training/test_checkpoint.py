@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from intervene.errors import InterveneError
 from intervene.experiment import Attention, Experiment, Kernels, to_json
 from intervene.lineage import Store
-from intervene.sources.source import Source
 from intervene.stretch import Stretch
 from intervene.training.checkpoint import demand_checkpoint, obtain_checkpoint
 from intervene.training.network import load_network
@@ -24,15 +23,12 @@ from tests.hub import COMMIT, serve_hub
 ROOT = Path(__file__).resolve().parents[2]
 ADOPT = """
 import sys
-from pathlib import Path
 from intervene.experiment import Experiment, from_json
 from intervene.lineage import Store
 from intervene.training.checkpoint import obtain_checkpoint
-from tests.training.tiny import open_test_source
 experiment = from_json(Experiment, sys.argv[1])
 store = Store(experiment.paths.store)
-source = open_test_source(store, Path(sys.argv[2]))
-print(obtain_checkpoint(store, experiment, source).weights)
+print(obtain_checkpoint(store, experiment).weights)
 """
 Ask = Callable[..., Experiment]
 EAGER = Kernels(name="reference", attention=Attention.eager, fused_adam=False, compile=False)
@@ -66,13 +62,13 @@ def released(random_weights: Path, tmp_path: Path) -> Path:
 
 
 def test_random_weights_are_the_seed_s(
-    store: Store, experiment: Experiment, source: Source, ask: Ask, random_weights: Path
+    store: Store, experiment: Experiment, ask: Ask, random_weights: Path
 ) -> None:
-    again = obtain_checkpoint(Store(store.root / "again"), experiment, source).weights
+    again = obtain_checkpoint(Store(store.root / "again"), experiment).weights
     assert (again / "model.safetensors").read_bytes() == (
         random_weights / "model.safetensors"
     ).read_bytes()
-    other = obtain_checkpoint(store, ask("trainer", seed=5), source).weights
+    other = obtain_checkpoint(store, ask("trainer", seed=5)).weights
     assert other != random_weights
 
 
@@ -95,53 +91,47 @@ def test_the_rotary_share_of_a_released_config_is_kept(released: Path) -> None:
 
 
 def test_a_folder_is_keyed_by_its_bytes_wherever_it_lies(
-    store: Store, ask: Ask, source: Source, released: Path, tmp_path: Path
+    store: Store, ask: Ask, released: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(released, tmp_path / "copy")
     first, second = (
-        obtain_checkpoint(store, ask("model", checkpoint=str(folder)), source)
+        obtain_checkpoint(store, ask("model", checkpoint=str(folder)))
         for folder in (released, copy)
     )
     assert first.artefact == second.artefact
     assert (second.weights, second.state, second.step) == (copy, None, 20)
 
 
-def test_a_folder_of_another_shape_is_refused(
-    store: Store, ask: Ask, source: Source, released: Path
-) -> None:
+def test_a_folder_of_another_shape_is_refused(store: Store, ask: Ask, released: Path) -> None:
     with pytest.raises(InterveneError, match=r"released has 2 layers, the preset mini 3"):
-        obtain_checkpoint(store, ask("model", checkpoint=str(released), layers=3), source)
+        obtain_checkpoint(store, ask("model", checkpoint=str(released), layers=3))
 
 
 def test_a_folder_with_too_small_a_vocabulary_is_refused(
-    store: Store, ask: Ask, source: Source, released: Path
+    store: Store, ask: Ask, released: Path
 ) -> None:
     with pytest.raises(InterveneError, match=r"set model\.vocab=256"):
-        obtain_checkpoint(store, ask("model", checkpoint=str(released), vocab=300), source)
+        obtain_checkpoint(store, ask("model", checkpoint=str(released), vocab=300))
 
 
-def test_a_missing_folder_is_refused(
-    store: Store, ask: Ask, source: Source, tmp_path: Path
-) -> None:
+def test_a_missing_folder_is_refused(store: Store, ask: Ask, tmp_path: Path) -> None:
     with pytest.raises(InterveneError, match=r"model.checkpoint=.*nowhere: no such folder"):
-        obtain_checkpoint(store, ask("model", checkpoint=str(tmp_path / "nowhere")), source)
+        obtain_checkpoint(store, ask("model", checkpoint=str(tmp_path / "nowhere")))
 
 
-def test_a_folder_without_weights_is_refused(
-    store: Store, ask: Ask, source: Source, released: Path
-) -> None:
+def test_a_folder_without_weights_is_refused(store: Store, ask: Ask, released: Path) -> None:
     (released / "model.safetensors").unlink()
     with pytest.raises(InterveneError, match="holds no weights"):
-        obtain_checkpoint(store, ask("model", checkpoint=str(released)), source)
+        obtain_checkpoint(store, ask("model", checkpoint=str(released)))
 
 
 def test_a_hub_that_does_not_answer_is_one_line(
-    store: Store, ask: Ask, source: Source, monkeypatch: pytest.MonkeyPatch
+    store: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     asked = ask("model", checkpoint="hub", repo="EleutherAI/no-such-model")
     with pytest.raises(InterveneError, match=r"no-such-model@step20: .*model.checkpoint=<folder>"):
-        obtain_checkpoint(store, asked, source)
+        obtain_checkpoint(store, asked)
 
 
 def adopt_from_hub(
@@ -172,7 +162,7 @@ def test_a_branch_of_the_hub_is_fetched_without_what_is_not_needed(
     assert folder.name == COMMIT
 
 
-def test_a_ladder_to_step_0_is_refused(store: Store, ask: Ask, source: Source) -> None:
+def test_a_ladder_to_step_0_is_refused(store: Store, ask: Ask) -> None:
     asked = ask("model", checkpoint="ladder")
     asked = Experiment(
         **{
@@ -181,11 +171,11 @@ def test_a_ladder_to_step_0_is_refused(store: Store, ask: Ask, source: Source) -
         }
     )
     with pytest.raises(InterveneError, match="the stretch starts at step 0"):
-        obtain_checkpoint(store, asked, source)
+        obtain_checkpoint(store, asked)
 
 
 def test_a_checkpoint_that_is_not_built_is_named_with_its_command(
-    store: Store, experiment: Experiment, source: Source
+    store: Store, experiment: Experiment
 ) -> None:
     with pytest.raises(InterveneError, match="run `make it` first"):
-        demand_checkpoint(store, experiment, source, "make it")
+        demand_checkpoint(store, experiment, "make it")

@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment, from_json, to_json
 from intervene.lineage import Artefact, Recipe, Store
-from intervene.sources.source import Source
 from intervene.training.checkpoint import obtain_checkpoint
 from intervene.training.job import Job, key_job, run_job
 from intervene.training.run import demand_run, list_checkpoints, obtain_run, run_recipe
@@ -68,16 +67,18 @@ class Trained:
 
     def __init__(self, root: Path, rows_bin: Path) -> None:
         self.store = Store(root / "store")
-        self.experiment = change(build_experiment(self.store.root), "model", checkpoint="ladder")
+        self.experiment = change(
+            build_experiment(self.store.root, rows_bin), "model", checkpoint="ladder"
+        )
         self.source = open_test_source(self.store, rows_bin)
         self.corpus = write_corpus(self.store, self.source, self.experiment)
         killer = threading.Thread(target=kill_in_training, args=(self.store, signal.SIGKILL))
         killer.start()
         with pytest.raises(RuntimeError, match=r"exit codes \[-9\]"):
-            obtain_checkpoint(self.store, self.experiment, self.source)
+            obtain_checkpoint(self.store, self.experiment)
         killer.join()
         self.left = {p.name for p in (self.store.root / "run").iterdir()}
-        self.checkpoint = obtain_checkpoint(self.store, self.experiment, self.source)
+        self.checkpoint = obtain_checkpoint(self.store, self.experiment)
         self.run = obtain_run(self.store, self.experiment, self.corpus, self.checkpoint)
         random = self.store.artefacts("checkpoint")[0]
         trainer = change(self.experiment, "trainer", save_every=START)
@@ -161,9 +162,9 @@ def test_a_built_run_is_found_without_training(trained: Trained) -> None:
 
 
 def test_ranks_and_micro_batch_do_not_name_a_run(
-    experiment: Experiment, ask: Ask, corpus: Artefact, store: Store, source: Source
+    experiment: Experiment, ask: Ask, corpus: Artefact, store: Store
 ) -> None:
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     changed = ask("trainer", micro_batch=2, processes=4, name="other")
     assert run_recipe(changed, corpus, checkpoint) == run_recipe(experiment, corpus, checkpoint)
 
@@ -178,35 +179,35 @@ def test_ranks_and_micro_batch_do_not_name_a_run(
     ],
 )
 def test_what_changes_the_weights_names_the_run(
-    experiment: Experiment, ask: Ask, corpus: Artefact, store: Store, source: Source,
+    experiment: Experiment, ask: Ask, corpus: Artefact, store: Store,
     part: str, values: dict[str, object],
 ) -> None:  # fmt: skip
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     changed = run_recipe(ask(part, **values), corpus, checkpoint)
     assert changed.key != run_recipe(experiment, corpus, checkpoint).key
 
 
 def test_processes_that_do_not_divide_are_refused_before_any_starts(
-    ask: Ask, corpus: Artefact, store: Store, source: Source, experiment: Experiment
+    ask: Ask, corpus: Artefact, store: Store, experiment: Experiment
 ) -> None:
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     with pytest.raises(InterveneError, match=r"trainer\.processes=3"):
         obtain_run(store, ask("trainer", processes=3), corpus, checkpoint)
 
 
 def test_a_row_longer_than_the_context_is_refused(
-    ask: Ask, corpus: Artefact, store: Store, source: Source, experiment: Experiment
+    ask: Ask, corpus: Artefact, store: Store, experiment: Experiment
 ) -> None:
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     with pytest.raises(InterveneError, match=r"model\.context"):
         obtain_run(store, ask("model", context=16), corpus, checkpoint)
 
 
 def test_a_rank_s_mistake_comes_through_as_one_line(
-    experiment: Experiment, store: Store, source: Source, corpus: Artefact
+    experiment: Experiment, store: Store, corpus: Artefact
 ) -> None:
     (corpus.path / "rows.bin").write_bytes(b"\xff\xff" * 33 * 48)
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     with pytest.raises(InterveneError, match="token id 65,535 at step 20 is outside"):
         obtain_run(store, experiment, corpus, checkpoint)
 
@@ -262,9 +263,9 @@ def test_a_run_told_to_stop_saves_and_goes_on(trained: Trained, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_gradient_that_is_not_a_number_stops_the_run(
-    ask: Ask, store: Store, source: Source, corpus: Artefact, experiment: Experiment
+    ask: Ask, store: Store, corpus: Artefact, experiment: Experiment
 ) -> None:
-    checkpoint = obtain_checkpoint(store, experiment, source)
+    checkpoint = obtain_checkpoint(store, experiment)
     with pytest.raises(InterveneError, match=r"loss .* at step 2\d; the last good checkpoint"):
         obtain_run(store, ask("model", peak_lr=1e30), corpus, checkpoint)
 

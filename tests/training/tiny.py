@@ -38,8 +38,8 @@ def draw_rows(count: int) -> np.ndarray:
     return ((first + stride * np.arange(ROW_TOKENS)) % VOCAB).astype(np.uint16)
 
 
-def build_experiment(root: Path) -> Experiment:
-    """Steps 20 to 26 of a two-layer model, fp32."""
+def build_experiment(root: Path, rows: Path) -> Experiment:
+    """Steps 20 to 26 of a two-layer model on the rows of a `.bin`, fp32."""
     return Experiment(
         name="test",
         model=Model(
@@ -47,7 +47,7 @@ def build_experiment(root: Path) -> Experiment:
             context=ROW_TOKENS - 1, peak_lr=1e-2, schedule_steps=STEPS, warmup_steps=2.0, floor=0.1,
         ),
         data=Data(
-            name="random", path=None, repo=None, revision=None, tokenizer=None,
+            name="random", path=str(rows), repo=None, revision=None, tokenizer=None,
             row_tokens=ROW_TOKENS, rows_per_step=ROWS_PER_STEP, stretch=Stretch(20, STEPS),
         ),
         intervention=Arm(rate=0.0),
