@@ -11,9 +11,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from intervene.console import Progress
 from intervene.errors import InterveneError
 from intervene.lineage import digest_files
 
+CHECKSUM = re.compile(
+    r"(?P<sha256>[0-9a-f]{64})\s+\*?(?P<name>.+)|(?P<first>.+?)\s+(?P<last>[0-9a-f]{64})"
+)
 SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<last>\d{5})\.bin")
 
 
@@ -84,7 +88,7 @@ class Stream:
         ]
 
     def check(self, checksums: Path) -> None:
-        """Compare the files with a list of sha256 and names, as `sha256sum` writes it.
+        """Compare the files with a list of sha256 and names; all are named before any is read.
 
         Errors: InterveneError for a file that the list does not name or whose sha256 differs.
         """
@@ -96,25 +100,29 @@ class Stream:
                     f"data.checksums={checksums}",
                     "give the list of this corpus, or null",
                 )
-            found = digest_files([shard.path])
-            if found != known[shard.path.name]:
-                raise InterveneError(
-                    f"sha256 {found[:16]}…, not {known[shard.path.name][:16]}… as listed",
-                    str(shard.path),
-                    "copy or download the file again",
-                )
+        with Progress("checking sha256", self.bytes, "bytes") as progress:
+            for shard in self.shards:
+                found, listed = digest_files([shard.path]), known[shard.path.name]
+                if found != listed:
+                    raise InterveneError(
+                        f"sha256 {found[:16]}…, not {listed[:16]}… as listed",
+                        str(shard.path),
+                        "copy or download the file again",
+                    )
+                progress.advance(shard.bytes)
 
 
 def read_checksums(path: Path) -> dict[str, str]:
-    """sha256 by file name, from lines of 64 hexadecimal digits, white space and a name.
+    """sha256 by file name, from lines of both: as `sha256sum` writes them, or the name first.
+
+    Pythia's own list, `utils/shard_hashes.txt`, has the name first.
 
     Errors: InterveneError for a line that is none of that.
     """
     known = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        found = re.fullmatch(r"([0-9a-f]{64})\s+\*?(.+)", line.strip())
-        if found:
-            known[Path(found[2]).name] = found[1]
+        if found := CHECKSUM.fullmatch(line.strip()):
+            known[Path(found["name"] or found["first"]).name] = found["sha256"] or found["last"]
         elif line.strip():
             raise InterveneError(
                 f"line {number:,} is no sha256 and file name: {line.strip()[:60]!r}",
