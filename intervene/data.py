@@ -1,6 +1,6 @@
 """Where the ordered corpus comes from, and which stretch of it is rewritten."""
 
-import re
+import math
 from dataclasses import dataclass
 
 from intervene.errors import InterveneError
@@ -15,9 +15,11 @@ class Order:
         iterations: optimiser steps of the whole pretraining, GPT-NeoX's `train-iters`.
         seed: GPT-NeoX's `seed`.
         split: GPT-NeoX's `split` of `data-path` into training, validation and test, such as
-            `969,30,1`; None for `train-data-paths`, with 0.5% more samples and all documents.
+            `969,30,1` or `969/30/1`; None for `train-data-paths`, with 0.5% more samples and all
+            documents.
         maps: a folder with the `*_doc_idx.npy`, `*_sample_idx.npy` and `*_shuffle_idx.npy` that
-            GPT-NeoX itself left there, which are read as they are; None rebuilds them.
+            GPT-NeoX itself left there, or what their paths begin with, up to `_doc_idx.npy`; they
+            are read as they are. None rebuilds them.
     """
 
     iterations: int
@@ -38,12 +40,27 @@ class Order:
                 "data.order.seed",
                 "give GPT-NeoX's seed: 1234 for Pythia",
             )
-        if self.split is not None and not re.fullmatch(r"[\d.]+([,/][\d.]+){0,2}", self.split):
-            raise InterveneError(
-                f"need three shares such as 969,30,1, got {self.split}",
-                "data.order.split",
-                "give GPT-NeoX's split, or null for train-data-paths",
-            )
+        shares = self.shares or [1.0]
+        if not (all(0 <= share < math.inf for share in shares) and sum(shares) > 0):
+            raise _refuse_split(self.split)
+
+    @property
+    def shares(self) -> list[float] | None:
+        """The numbers of `split`, as many of them as GPT-NeoX looks at; None without one."""
+        if self.split is None:
+            return None
+        try:
+            return [float(share) for share in self.split.replace(",", "/").split("/")][:3]
+        except ValueError as problem:
+            raise _refuse_split(self.split) from problem
+
+
+def _refuse_split(split: str | None) -> InterveneError:
+    return InterveneError(
+        f"need shares such as 969/30/1, got {split}",
+        "data.order.split",
+        "give GPT-NeoX's split, or null for train-data-paths",
+    )
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,8 @@ class Data:
     Args:
         name: the preset's name; `toy` is the embedded default, generated in the store.
         path: a folder of shards, a `.bin`, or an address that fsspec opens (`https://`, `s3://`,
-            `gs://`) of either; None: then `repo`, or the toy.
+            `gs://`) of either; with `order`, of documents, or their prefix as GPT-NeoX takes it.
+            None: then `repo`, or the toy.
         repo, revision: a Hub dataset of preshuffled shards and its branch or commit, or None.
         tokenizer: path of a `tokenizer.json`, a Hub repository with one, or None for the toy's.
         row_tokens: tokens per row (2,049 for Pythia).
@@ -81,6 +99,12 @@ class Data:
                 raise InterveneError(
                     f"need 1 or more, got {value}", f"data.{key}", "set the corpus's own"
                 )
+        if self.order is not None and (self.path is None or "://" in self.path):
+            raise InterveneError(
+                f"documents are read from files on this machine, got {self.path}",
+                "data.path",
+                "give their .bin, the folder of its shards, or set data.order=null",
+            )
         if self.row_tokens < 2:
             raise InterveneError(
                 "a row of one token has no target", "data.row_tokens", "set 2,049 for Pythia's rows"

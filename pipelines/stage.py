@@ -40,6 +40,8 @@ def thaw(kind: type) -> DictConfig:
     for name, child in typing.get_type_hints(kind).items():
         if dataclasses.is_dataclass(child):
             node[name] = thaw(typing.cast(type, child))
+        elif any(dataclasses.is_dataclass(part) for part in typing.get_args(child)):
+            OmegaConf.set_readonly(node._get_node(name), False)  # None, until a config fills it
     return node
 
 
@@ -82,6 +84,11 @@ def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[],
             main()
         except (HydraException, OmegaConfBaseException) as problem:
             _report(_flatten(problem))
+        except (AssertionError, AttributeError) as problem:
+            # So OmegaConf meets a value given for a part of what is null, such as data.order.seed.
+            if "omegaconf" not in traceback.extract_tb(problem.__traceback__)[-1].filename:
+                raise
+            _report(f"{' '.join(sys.argv[1:])}: sets a part of what is null here; --help shows it")
         except KeyboardInterrupt:
             say("interrupted; the same command goes on from here")
             sys.exit(130)

@@ -38,7 +38,7 @@ def list_options() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("group", "option"), list_options())
 def test_every_option_composes(group: str, option: str) -> None:
-    extra = LOCAL if (group, option) == ("data", "local") else []
+    extra = LOCAL if (group, option) in {("data", "local"), ("data", "documents")} else []
     experiment = compose_experiment(f"{group}={option}", *extra)
     assert from_json(Experiment, to_json(experiment)) == experiment
 

@@ -170,7 +170,7 @@ def _check_index(rows: ShardedRows, path: Path) -> None:
         raise InterveneError(
             f"entry {entry:,} has {index.sizes[entry]:,} tokens, not {rows.row_tokens:,}",
             str(path),
-            "set data.row_tokens to the row length, or give preshuffled rows, not documents",
+            "set data.row_tokens to the row length; data=documents reads what is not preshuffled",
         )
     need = len(index.sizes) * rows.row_tokens * TOKEN_BYTES
     if need != rows.stream.bytes:

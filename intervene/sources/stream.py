@@ -149,8 +149,8 @@ def find_index(stream: Stream) -> Path | None:
     """The `.idx` beside a stream's files that describes them, if there is one."""
     first = stream.shards[0].path
     match = SHARD_NAME.fullmatch(first.name)
-    numbered = match is not None and len(stream.shards) > 1
-    beside = first.with_name(f"{match['stem']}.idx") if numbered and match else None
+    whole = match is not None and len(stream.shards) == int(match["last"]) + 1
+    beside = first.with_name(f"{match['stem']}.idx") if whole and match else None
     for path in (beside, first.with_suffix(".idx")):
         if path is not None and path.exists():
             return path
