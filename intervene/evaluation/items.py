@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from intervene.errors import InterveneError
-from intervene.sources.remote import explain_hub
+from intervene.sources.remote.hub import explain_hub
 
 HUB = "hub"
 WINOBIAS = "winobias/type{number}_{side}.test.jsonl"

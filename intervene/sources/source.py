@@ -10,9 +10,12 @@ from intervene.data import Data
 from intervene.errors import InterveneError
 from intervene.lineage import Artefact, Recipe, Store
 from intervene.sources.backend import open_rows
-from intervene.sources.remote import explain_hub, fetch_rows
+from intervene.sources.documents import open_documents, order_documents
+from intervene.sources.index import check_entries, read_index
+from intervene.sources.remote.fetched import fetch_rows, is_far
+from intervene.sources.remote.hub import explain_hub
 from intervene.sources.rows import Rows, digest_rows
-from intervene.sources.stream import Stream, open_stream
+from intervene.sources.stream import Stream, find_index, open_stream
 from intervene.sources.toy import build_toy, toy_recipe
 
 TOY = "toy"
@@ -77,12 +80,19 @@ def find_rows(store: Store, data: Data, span: range) -> tuple[Path, Rows]:
     """
     if (toy := _obtain_toy(store, data)) is not None:
         path = toy.path / "rows"
+    elif data.order is not None:
+        documents = open_documents(Path(data.path or "").expanduser().resolve())
+        if data.checksums is not None:
+            _check_files(store, documents.stream, Path(data.checksums).expanduser())
+        path = order_documents(store, documents, data)
+    elif is_far(data):
+        path = fetch_rows(store, data, span).path
     elif data.path is not None:
         path = Path(data.path).expanduser().resolve()
+        stream = open_stream(path)
         if data.checksums is not None:
-            _check_files(store, open_stream(path), Path(data.checksums).expanduser())
-    elif data.repo is not None:
-        path = fetch_rows(store, data, span).path
+            _check_files(store, stream, Path(data.checksums).expanduser())
+        _check_entries(store, stream)
     else:
         raise InterveneError(
             "no rows are named", "data.path", "give a folder of .bin shards, or use data=toy"
@@ -112,6 +122,19 @@ def _check_files(store: Store, stream: Stream, checksums: Path) -> None:
         return {}
 
     store.recall([checksums, *(shard.path for shard in stream.shards)], "checksums", check)
+
+
+def _check_entries(store: Store, stream: Stream) -> None:
+    """Check the `.idx` beside local rows, if there is one, once while all files stand."""
+    beside = find_index(stream)
+    if beside is None:
+        return
+
+    def check() -> dict[str, str]:
+        check_entries(read_index(beside), stream.bytes)
+        return {}
+
+    store.recall([beside, *(shard.path for shard in stream.shards)], "entries", check)
 
 
 def _find_tokenizer(data: Data) -> Path:

@@ -12,7 +12,7 @@ from huggingface_hub import snapshot_download
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment, Model
 from intervene.lineage import Artefact, Recipe, Store, digest_files
-from intervene.sources.remote import explain_hub
+from intervene.sources.remote.hub import explain_hub
 from intervene.sources.source import digest_span, find_rows
 from intervene.training.job import CHECKPOINTS, STATE, Job, key_job, run_job
 

@@ -1,6 +1,7 @@
 """A source: rows that fit their tokenizer and hold the stretch."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,18 @@ def test_refused_source_leaves_the_store_empty(data: Data, tmp_path: Path) -> No
     with pytest.raises(InterveneError):
         open_source(store, late)
     assert store.artefacts() == []
+
+
+def test_pointers_of_preshuffled_rows_that_run_backwards_are_refused(
+    data: Data, shared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for path in (shared / "mini_pile" / "preshuffled").iterdir():
+        shutil.copyfile(path, folder / path.name)
+    raw = bytearray((folder / "document.idx").read_bytes())
+    at = 34 + 4 * 3072 + 8 * 5
+    raw[at : at + 8] = bytes(8)
+    (folder / "document.idx").write_bytes(bytes(raw))
+    with pytest.raises(InterveneError, match=rf"entry 5 points to byte 0 .*\(byte {at:,} of"):
+        open_source(Store(tmp_path / "store"), dataclasses.replace(data, path=str(folder)))
