@@ -61,6 +61,7 @@ def work_blocks(
     work: Callable[[Block], None],
     workers: int,
     follow: Callable[[Block], None] = lambda block: None,
+    unit: str = "rows",
 ) -> None:
     """Work off in threads the blocks that are not done.
 
@@ -71,12 +72,13 @@ def work_blocks(
         work: does one block.
         workers: how many threads.
         follow: called in this thread with every block once it is done, in any order.
+        unit: what their rows are called on the progress line.
     """
     rows = sum(len(block.rows) for block in blocks)
     done = [block for block in blocks if is_done(block)]
     known = sum(len(block.rows) for block in done)
     left = {block.number for block in blocks} - {block.number for block in done}
-    with Progress(label, rows, "rows", known) as progress, ThreadPoolExecutor(workers) as pool:
+    with Progress(label, rows, unit, known) as progress, ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(work, block): block for block in blocks if block.number in left}
         try:
             for block in done:

@@ -171,11 +171,9 @@ class CorpusJob:
     def finish(self, draft: Path) -> dict[str, Any]:
         """The facts, from the blocks' markers, which are removed."""
         data, arm = self.experiment.data, self.experiment.intervention
-        noted, path = draft / MARKERS / SHA256, draft / CORPUS_NAME
-        sha256 = noted.read_text() if noted.exists() else digest_files([path])
+        sha256 = self._seal(draft)
         counts, by_form = read_markers(draft, self.blocks)
         join_masks(draft, self.blocks)
-        write_index(path.with_suffix(".idx"), np.full(len(data.rows), data.row_tokens, np.int32))
         rate = arm.rate if self._solution is None else self._solution.rate
         facts = {
             "rows": len(data.rows),
@@ -189,6 +187,12 @@ class CorpusJob:
         }
         shutil.rmtree(draft / MARKERS)
         return facts
+
+    def _seal(self, draft: Path) -> str:
+        """Complete the files that the rows are read from; the sha256 of the rows."""
+        data, noted, path = self.experiment.data, draft / MARKERS / SHA256, draft / CORPUS_NAME
+        write_index(path.with_suffix(".idx"), np.full(len(data.rows), data.row_tokens, np.int32))
+        return noted.read_text() if noted.exists() else digest_files([path])
 
     @cached_property
     def _solution(self) -> Solution | None:

@@ -139,13 +139,7 @@ class Writer:
                 _write_bytes(file.fileno(), chunk, self.find_byte(first))
             if self.shared:
                 os.fdatasync(file.fileno())
-        by_form = np.bincount(log.form[mask], minlength=len(FORMS)).tolist()
-        made = {"counts": dict(counts), "by_form": dict(zip(FORMS, by_form, strict=True))}
-        marker = find_marker(self.draft, block)
-        np.save(marker.with_suffix(".npy"), mask)
-        part = marker.with_name(f".{marker.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(made))
-        part.replace(marker)
+        write_marker(self.draft, block, log, mask, counts)
 
     def find_byte(self, row: int) -> int:
         """Where a training row starts in the corpus."""
@@ -155,6 +149,17 @@ class Writer:
 def find_marker(draft: Path, block: Block) -> Path:
     """The file whose presence says that a block is written."""
     return draft / MARKERS / f"{block.name}.json"
+
+
+def write_marker(draft: Path, block: Block, log: EditLog, mask: Mask, counts: Counter[str]) -> None:
+    """Say that a block is written, which of its log's swaps were made, and what was done."""
+    by_form = np.bincount(log.form[mask], minlength=len(FORMS)).tolist()
+    made = {"counts": dict(counts), "by_form": dict(zip(FORMS, by_form, strict=True))}
+    marker = find_marker(draft, block)
+    np.save(marker.with_suffix(".npy"), mask)
+    part = marker.with_name(f".{marker.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(made))
+    part.replace(marker)
 
 
 def read_markers(draft: Path, blocks: list[Block]) -> tuple[Counter[str], dict[str, int]]:

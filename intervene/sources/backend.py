@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from intervene.sources.documents import ORDER, open_order
+from intervene.sources.overlay import OVERLAY, open_overlay
 from intervene.sources.rows import Rows, ShardedRows, SpanRows, check_rows
 from intervene.sources.stream import open_stream
 
@@ -19,6 +21,10 @@ def open_rows(path: Path, row_tokens: int) -> Rows:
     Errors: InterveneError for a missing path or shard, bytes that are no whole number of rows, an
     index of another dtype, row length or total.
     """
+    if (path / ORDER).exists():
+        return open_order(path, row_tokens)
+    if (path / OVERLAY).exists():
+        return open_overlay(path, row_tokens, open_rows)
     held = ShardedRows(open_stream(path), row_tokens)
     check_rows(held)
     if (path / SPAN).exists():

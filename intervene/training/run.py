@@ -9,15 +9,16 @@ from intervene.training.checkpoint import Checkpoint
 from intervene.training.job import CHECKPOINTS, Job, key_job, run_job
 
 CORPUS_ROWS = "rows.bin"
+"""The rows of a corpus that is materialised; an overlay is opened by its folder."""
 
 
 def plan_run(experiment: Experiment, corpus: Artefact, checkpoint: Checkpoint) -> Job:
     """What the ranks are handed for an arm."""
     own = experiment.trainer.optimizer_state is OptimizerState.own
-    stretch = experiment.data.stretch
+    stretch, rows = experiment.data.stretch, corpus.path / CORPUS_ROWS
     return Job(
         experiment=experiment,
-        rows=corpus.path / CORPUS_ROWS,
+        rows=rows if rows.exists() else corpus.path,
         first_row=experiment.data.rows.start,
         start=stretch.start,
         stop=stretch.stop,
