@@ -1,243 +1,204 @@
-"""Inspect: rows before and after, side by side, with the reason beside every pronoun that stays."""
+"""Inspect: the rows of a corpus, what an arm makes of them, and what they hold."""
 
-import os
-import shutil
+import re
 import signal
 import sys
-import textwrap
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-import numpy as np
 from hydra.core.config_store import ConfigStore
-from numpy.typing import NDArray
+from hydra.core.override_parser.types import Quote, QuotedString
 
-from intervene.arm import Arm, Length, Method
-from intervene.data import Data
+from intervene.arm import Arm
 from intervene.errors import InterveneError
-from intervene.experiment import Experiment
-from intervene.rewriting.account import LENGTH, Account, give_account
-from intervene.rewriting.audit import sample_rows
-from intervene.rewriting.changes import find_changes
+from intervene.rewriting.census import FORMS_OF, show_census, take_census, write_census
 from intervene.rewriting.corpus import demand_corpus
-from intervene.rewriting.find import genders_of
-from intervene.rewriting.guards import GUARD_NAMES
 from intervene.rewriting.jobs import find_target
-from intervene.rewriting.original import swap_string, swap_token_map
-from intervene.rewriting.scan import Scanner, open_scanner
-from intervene.sources.rows import Rows
-from intervene.sources.source import Source, open_source
-from pipelines.spread import GUTTER, LEAST_WIDTH, Mark, lay_out
+from intervene.rewriting.lexicon import Target
+from intervene.rewriting.scan import open_scanner
+from intervene.rewriting.tokens import tabulate
+from intervene.sources.search import Spelling, encode_text, search_rows
+from intervene.sources.source import TOY, Source, open_source
+from intervene.stretch import Stretch
+from pipelines.pages import draw_pages, explain, list_marks, show_page, turn_page
+from pipelines.readout import (
+    describe_place,
+    describe_row,
+    find_context,
+    print_json,
+    print_lines,
+    show_found,
+    show_row,
+)
 from pipelines.stage import stage, thaw
 from pipelines.trial import Trial
+from pipelines.view import InspectExperiment
 
-PATIENCE = 10_000
-"""Sampled rows that are searched for pronouns at most."""
-
-NOT_DRAWN = "not drawn"
-MEANINGS = {
-    NOT_DRAWN: "could be swapped, and was not drawn",
-    LENGTH: "a swap would change the row's number of tokens; intervention.length=shift makes it",
-    "edge": "touches the row's edge, beyond which its word may go on",
-    "irregular": "tokenised as the tokenizer would not, or bound to a pronoun beside it",
-    **{name: f"held back by guards.{name}" for name in GUARD_NAMES},
-}
-
-
-@dataclass(frozen=True)
-class View:
-    """Which rows are shown, and how much of them.
-
-    Args:
-        rows: training rows; if none is named, rows with pronouns are drawn by a keyed hash.
-        number: how many are drawn.
-        seed: names the draw.
-        whole: show whole rows, not only the lines around pronouns.
-    """
-
-    rows: tuple[int, ...] = ()
-    number: int = 3
-    seed: int = 0
-    whole: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", tuple(self.rows))
-        for key, least in (("number", 1), ("seed", 0)):
-            if getattr(self, key) < least:
-                raise InterveneError(
-                    f"need {least} or more, got {getattr(self, key)}", f"inspect.{key}", "raise it"
-                )
-
-
-@dataclass(frozen=True)
-class InspectExperiment(Experiment):
-    """An experiment and what of it is shown."""
-
-    inspect: View = View()
-
-
-@dataclass(frozen=True)
-class Page:
-    """A row's account and what the arm makes of its pronouns.
-
-    Args:
-        account: every pronoun of the row.
-        marks: those of the arm's direction.
-        grown: tokens that its swaps add to the row: so many are dropped at its end.
-    """
-
-    account: Account
-    marks: list[Mark]
-    grown: int
+KEYS = ("step=", "row=", "search=", "count=", "json=", "inspect.")
+"""Overrides that no other stage knows."""
 
 
 def inspect(trial: Trial) -> None:
-    """Print rows as the arm rewrites them, and a legend with counts.
-
-    Errors: InterveneError for rows outside the stretch, rows drawn of which nothing changes or
-    could, and a share whose corpus, which has the rate solved from it, is not built.
-    """
+    """Show what is asked for; by default, rows before and after."""
     experiment = trial.experiment
     assert isinstance(experiment, InspectExperiment)
-    view, data = experiment.inspect, experiment.data
-    check_rows(view, data.rows)
-    source = open_source(trial.store, data)
-    arm = settle_arm(trial, source)
-    scanner = open_scanner(source.tokenizer, experiment.guards, find_target(experiment))
-    pages = draw_pages(scanner, source.rows, data.rows, arm, view)
-    width = shutil.get_terminal_size((100, 24)).columns
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    if experiment.count is not None:
+        count_pronouns(trial, experiment)
+    elif experiment.search is not None:
+        search(trial, experiment, experiment.search)
+    elif experiment.rows and not any(re.match(r"[+~]*intervention\b", o) for o in trial.overrides):
+        show_rows(trial, experiment)
+    else:
+        compare_rows(trial, experiment)
+
+
+def show_rows(trial: Trial, experiment: InspectExperiment) -> None:
+    """Print the named rows as they stand."""
+    for row, source in open_named(trial, experiment):
+        table, tokens = tabulate(source.tokenizer), source.rows.read(row, row + 1)[0]
+        if experiment.json:
+            print_json(describe_row(table, tokens, row, experiment.data))
+        else:
+            print_lines(show_row(table, tokens, row, experiment.data))
+
+
+def compare_rows(trial: Trial, experiment: InspectExperiment) -> None:
+    """Print rows as the arm rewrites them, named or drawn, and a legend with counts.
+
+    Errors: InterveneError for rows drawn of which nothing changes or could, and a share whose
+    corpus, which has the rate solved from it, is not built.
+    """
+    view, data, arm = experiment.inspect, experiment.data, settle_arm(trial)
+    target = find_target(experiment)
+    if experiment.rows:
+        pages = [
+            turn_page(open_scanner(s.tokenizer, experiment.guards, target), s.rows, row, arm)
+            for row, s in open_named(trial, experiment)
+        ]
+    else:
+        source = open_steps(trial, experiment.steps)
+        scanner = open_scanner(source.tokenizer, experiment.guards, target)
+        span = experiment.steps.rows(data.rows_per_step)
+        pages = draw_pages(scanner, source.rows, span, arm, view.number, view.seed)
     for page in pages:
-        print("\n".join(describe(page, data, width)))
-        lines = lay_out(
-            page.account.text, page.marks, width=width, whole=view.whole, coloured=coloured
-        )
-        print("\n".join([*lines, ""]))
-    print("\n".join(explain(pages, arm)))
+        if experiment.json:
+            described = describe_row(page.table, page.tokens, page.account.row, data)
+            print_json(described | {"pronouns": list_marks(page)})
+        else:
+            print_lines(show_page(page, data, whole=view.whole))
+    if not experiment.json:
+        print_lines(explain(pages, arm))
 
 
-def check_rows(view: View, span: range) -> None:
-    """Refuse rows outside the stretch before any work."""
-    for row in view.rows:
-        if row not in span:
-            raise InterveneError(
-                f"row {row:,} is not in the stretch, rows [{span.start:,}, {span.stop:,})",
-                "inspect.rows",
-                "name rows of the stretch, or none",
-            )
-
-
-def settle_arm(trial: Trial, source: Source) -> Arm:
+def settle_arm(trial: Trial) -> Arm:
     """The arm, with the rate that its corpus recorded in a share's place."""
     arm = trial.experiment.intervention
     if arm.share is None:
         return arm
-    overrides = tuple(o for o in trial.overrides if not o.startswith("inspect."))
+    source = open_source(trial.store, trial.experiment.data)
+    overrides = tuple(o for o in trial.overrides if not o.startswith(KEYS))
     command = replace(trial, overrides=overrides).command("rewrite")
     corpus = demand_corpus(trial.store, trial.experiment, source, command)
     return replace(arm, share=None, rate=corpus.facts["rate"])
 
 
-def draw_pages(scanner: Scanner, rows: Rows, span: range, arm: Arm, view: View) -> list[Page]:
-    """The rows that are asked for, or the first drawn in which anything changes or could."""
-    if view.rows:
-        return [turn_page(scanner, rows, row, arm) for row in view.rows]
-    found: list[Page] = []
-    for row in sample_rows(span, min(PATIENCE, len(span)), view.seed):
-        page = turn_page(scanner, rows, row, arm)
-        if page.marks:
-            found.append(page)
-        if len(found) == view.number:
-            break
-    if not found:
+def search(trial: Trial, experiment: InspectExperiment, text: str) -> None:
+    """Print the places where rows hold a text, and how many there are."""
+    encode_text(text)  # may refuse, before any row is read
+    data, limit = experiment.data, experiment.inspect.limit
+    source = open_steps(trial, experiment.steps)
+    table, span = tabulate(source.tokenizer), experiment.steps.rows(data.rows_per_step)
+    found = shown = 0
+    for places in search_rows(source.rows, span, Spelling(table.data, table.offsets), text):
+        found += len(places)
+        for place in places[: limit - shown]:
+            row = int(place[0])
+            context = find_context(table, source.rows.read(row, row + 1)[0], place, text)
+            if experiment.json:
+                print_json(describe_place(context, data))
+            else:
+                print_lines(show_found(context, data))
+        shown = min(found, limit)
+    if experiment.json:
+        print_json({"search": text, "rows": len(span), "found": found, "shown": shown})
+        return
+    rest = f", the first {shown:,} are shown (inspect.limit)" if shown < found else ""
+    steps = f"[{experiment.steps.start:,}, {experiment.steps.stop:,})"
+    print(f"{found:,} places in steps {steps}, {len(span):,} rows{rest}")
+
+
+def count_pronouns(trial: Trial, experiment: InspectExperiment) -> None:
+    """Count the pronouns of every step; write the table and the figure."""
+    from intervene.analysis.trend import draw_census, save_census  # seconds, for this mode alone
+
+    data, folder = experiment.data, experiment.paths.runs / experiment.name / "inspect"
+    source = open_steps(trial, experiment.steps)
+    scanner = open_scanner(source.tokenizer, experiment.guards, Target.partner)
+    workers = experiment.corpus.workers
+    counts = take_census(scanner, source.rows, experiment.steps, data.rows_per_step, workers)
+    folder.mkdir(parents=True, exist_ok=True)
+    table, figure = folder / "pronouns.csv", folder / "pronouns.png"
+    write_census(table, counts)
+    save_census(draw_census(table, list(FORMS_OF.values()), experiment.name), figure)
+    if experiment.json:
+        for count in counts:
+            print_json(count.describe())
+        return
+    print_lines([*show_census(counts), f"table: {table}", f"figure: {figure}"])
+
+
+def open_named(trial: Trial, experiment: InspectExperiment) -> Iterator[tuple[int, Source]]:
+    """The named rows, each with a source that can read it; a step is opened once."""
+    sources: dict[int, Source] = {}
+    for row in experiment.rows:
+        step = row // experiment.data.rows_per_step
+        if step not in sources:
+            sources[step] = open_steps(trial, Stretch(step, step + 1))
+        yield row, sources[step]
+
+
+def open_steps(trial: Trial, steps: Stretch) -> Source:
+    """The corpus with these steps: of one that is far away, only they are fetched.
+
+    The toy is as long as its stretch, and other rows than those if it were cut.
+    """
+    data = trial.experiment.data
+    narrowed = data if data.name == TOY else replace(data, stretch=steps)
+    if data.name == TOY and steps.stop > data.stretch.stop:
         raise InterveneError(
-            f"nothing changes or could in {min(PATIENCE, len(span)):,} rows drawn",
-            "inspect.number",
-            "name rows with inspect.rows=[...], or another stretch",
+            f"step {steps.start:,} is past the toy's steps [0, {data.stretch.stop:,})",
+            "step",
+            "name an earlier one, or raise data.stretch.stop",
         )
-    return sorted(found, key=lambda page: page.account.row)
+    try:
+        return open_source(trial.store, narrowed)
+    except InterveneError as problem:
+        if problem.where != "data.stretch.stop" or steps == data.stretch:
+            raise
+        where = "row" if trial.experiment.row else "step"
+        raise InterveneError(problem.what, where, f"name an earlier {where}") from problem
 
 
-def turn_page(scanner: Scanner, rows: Rows, row: int, arm: Arm) -> Page:
-    """One row, scanned and drawn as the arm does."""
-    tokens = rows.read(row, row + 1)
-    log, _ = scanner.scan_rows(tokens, row)
-    account = give_account(scanner, tokens[0], row, log)
-    if arm.method is not Method.exact and not arm.is_control:
-        return Page(account, list_changes(scanner, tokens, arm), 0)
-    drawn, marks = log.select(arm), []
-    for pronoun in account.pronouns:
-        if pronoun.gender not in genders_of(arm.direction):
-            continue
-        if pronoun.swap is not None and drawn[pronoun.swap]:
-            mark = Mark(pronoun.edit_start, pronoun.edit_stop, pronoun.edit_after, None)
+def read_command(words: list[str]) -> list[str]:
+    """The command line for Hydra: `--json` is a key, and what follows `search=` is plain text."""
+    read = []
+    for word in words:
+        key, given, text = word.partition("=")
+        if word == "--json":
+            read.append("json=true")
+        elif key == "search" and given:
+            escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+            read.append(f"search={QuotedString(escaped, Quote.single).with_quotes()}")
         else:
-            is_long = pronoun.reason == LENGTH and arm.length is Length.skip
-            label = NOT_DRAWN if pronoun.swap is not None and not is_long else pronoun.reason
-            mark = Mark(pronoun.start, pronoun.stop, "", label)
-        marks.append(mark)
-    made = log.take(drawn)
-    return Page(account, marks, len(made.after) - len(made.before))
-
-
-def list_changes(scanner: Scanner, tokens: NDArray[np.uint16], arm: Arm) -> list[Mark]:
-    """What a method of the published study makes of a row: it knows no pronouns that stay."""
-    if arm.variant is None:
-        rewritten, _ = swap_token_map(tokens, scanner.table)
-    else:
-        rewritten, _ = swap_string(tokens, scanner.table, arm.variant)
-    changes = find_changes(scanner.table, tokens[0], rewritten[0])
-    return [Mark(change.start, change.stop, change.after, None) for change in changes]
-
-
-def describe(page: Page, data: Data, width: int) -> list[str]:
-    """A row's heading: where it stands, what documents it holds, and the two columns' names."""
-    row, step = page.account.row, page.account.row // data.rows_per_step
-    changes = sum(mark.label is None for mark in page.marks)
-    documents = " · ".join(
-        f"tokens [{document.start:,}, {document.stop:,}) {document.kind}"
-        + ("" if document.english else ", foreign")
-        for document in page.account.documents
-    )
-    column, end = max(LEAST_WIDTH, (width - len(GUTTER)) // 2), ""
-    if page.grown:
-        end = (
-            f" · {abs(page.grown):,} tokens {'dropped' if page.grown > 0 else 'filled'} at its end"
-        )
-    return [
-        f"row {row:,} · step {step:,}, its row {row % data.rows_per_step:,} · "
-        f"{len(page.account.pronouns):,} pronouns, {changes:,} changes{end}",
-        *textwrap.wrap(documents, max(LEAST_WIDTH, width), break_on_hyphens=False),
-        f"{'before':<{column}}{GUTTER}after",
-    ]
-
-
-def explain(pages: list[Page], arm: Arm) -> list[str]:
-    """The legend: every label that was shown, with how often."""
-    counts = Counter(mark.label for page in pages for mark in page.marks)
-    pronouns = sum(len(page.account.pronouns) for page in pages)
-    dose = f"{arm.family} at rate {arm.rate:g}, by {arm.unit}, seed {arm.seed}"
-    lines = [
-        f"{len(pages):,} rows, {pronouns:,} pronouns; {dose}",
-        f"{counts[None]:>7,}  changed",
-    ]
-    for label, meaning in MEANINGS.items():
-        if counts[label]:
-            lines.append(f"{counts[label]:>7,}  ⟨{label}⟩ {meaning}")
-    staying = (
-        pronoun.gender not in genders_of(arm.direction)
-        for page in pages
-        for pronoun in page.account.pronouns
-    )
-    if others := sum(staying):
-        lines.append(f"{others:>7,}  of the gender that stays in this direction")
-    return lines
+            read.append(word)
+    return read
 
 
 def main() -> None:
-    """Run the stage, whose config has an `inspect` node."""
+    """Run the stage, whose config has the keys of `InspectExperiment` too."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a pager that is closed early is no mistake
     ConfigStore.instance().store(name="schema", node=thaw(InspectExperiment))
+    sys.argv[1:] = read_command(sys.argv[1:])
     stage(inspect)()
 
 

@@ -1,4 +1,4 @@
-"""A text before and after in two columns, what changed and what could have changed marked."""
+"""A text on a terminal: in one column, or before and after in two with what changed marked."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -84,6 +84,17 @@ def lay_out(text: str, marks: list[Mark], *, width: int, whole: bool, coloured: 
         drawn.append(_draw(lines[at], column))
         last = at
     return [*drawn, GAP] if last < len(lines) - 1 else drawn
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """The lines of a text in one column of so many cells."""
+    lines = _wrap(_cut_plain(text, width), width)
+    return ["".join(piece.before for piece in line) for line in lines]
+
+
+def emphasise(shown: str, coloured: bool) -> str:
+    """A shown text that stands out from what is beside it."""
+    return _paint(shown, _GREEN) if coloured else f"[{shown}]"
 
 
 def show(text: str) -> str:
