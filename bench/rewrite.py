@@ -13,7 +13,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from bench.text import ROW_TOKENS, SHARED, draw_rows, find_tokenizer, name_text
+from bench.text import DENSITY, ROW_TOKENS, SHARED, draw_rows, find_tokenizer, name_text
 from intervene.experiment import Experiment
 from intervene.lineage import Store
 from intervene.rewriting.corpus import obtain_corpus, obtain_scan
@@ -24,9 +24,6 @@ from intervene.sources.source import Source, open_source
 from pipelines.stage import ROOT
 
 ROWS = 131_072
-DENSITY = 0.014
-"""Pronouns per token in 81 MB of varied text (issue 3)."""
-
 REPEATS = 3
 STRING_ROWS = 256
 
