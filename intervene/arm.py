@@ -23,7 +23,10 @@ class Direction(StrEnum):
 
 
 class Unit(StrEnum):
-    """What is drawn as one: a pronoun, all pronouns of a document within a row, or a row's."""
+    """What is drawn as one: a pronoun, all pronouns of a document within a row, or a row's.
+
+    Where the source is document level, all pronouns of the whole document.
+    """
 
     occurrence = "occurrence"
     document = "document"
