@@ -21,7 +21,7 @@ endef
 export FETCH_PIP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup intervene sweep inspect audit report status test test-all bench roles check clean
+.PHONY: help setup intervene sweep inspect audit convert report status test test-all bench roles check clean
 
 help:  ## this list
 	@echo 'intervene: change what a language model reads at the end of its pretraining.'
@@ -46,11 +46,14 @@ intervene: setup  ## the main job: rewrite, train, evaluate, compare (embedded d
 sweep: setup  ## sizes by rates; choose with ARGS="sweep=... model=a,b"
 	$(RUN) -m pipelines.intervene $(if $(findstring sweep=,$(ARGS)),,sweep=sizes_by_rates) $(ARGS)
 
-inspect: setup  ## rows before and after, side by side
+inspect: setup  ## rows as they stand or before and after; search; pronouns by step
 	@$(RUN) -m pipelines.inspect $(ARGS)
 
 audit: setup  ## what became of the pronouns: counts, and a sheet to judge
 	$(RUN) -m pipelines.audit $(ARGS)
+
+convert: setup  ## a GPT-NeoX checkpoint with optimizer state: ARGS="checkpoint=RUN/global_stepN output=FOLDER"
+	$(RUN) -m pipelines.convert $(ARGS)
 
 report: setup  ## figure and report from whatever is in the store
 	$(RUN) -m pipelines.compare $(ARGS)
