@@ -68,8 +68,8 @@ def find_hits(rows, rules, marks, eights, window, hits):  # type: ignore[no-unty
                     continue
                 verdict = decide(
                     row, place, size, entry, window, rules.sides, rules.tokens, rules.spellings,
-                    rules.data, rules.letters, rules.guards, rules.joined, rules.classes,
-                    rules.weights,
+                    rules.data, rules.letters, rules.firsts, rules.lasts, rules.guards,
+                    rules.joined, rules.classes, rules.weights,
                 )  # fmt: skip
                 if verdict == NO_WORD:
                     continue
