@@ -22,8 +22,8 @@ from intervene.rewriting.rules import LETTER_BIT, SCORE_BIAS, SCORE_BIT, START, 
 
 COLUMNS = 6
 PLACE, ENTRY, SIZE, VERDICT, SEGMENT, VERB = range(COLUMNS)
-"""Columns of a hit: its flat position among all rows, its entry or -1, its tokens, its verdict, where its document
-begins in the row, and the plural of the verb that follows and agrees, or -1."""
+"""Columns of a hit: its flat position among all rows, its entry or -1, its tokens, its verdict,
+where its document begins in the row, and the plural of the verb that follows and agrees, or -1."""
 
 ROWS, SWAPS, LEFT = range(3)
 """What `fill_columns` has done: rows, swaps written, hits left undecided."""
@@ -73,13 +73,13 @@ def fill_columns(  # type: ignore[no-untyped-def]
 def _find_hits(row, number, rules, marks, eights, window, hits):  # type: ignore[no-untyped-def]
     """Find every pronoun of row `number`; how many of `hits` were filled."""
     found = 0
-    for place in range(len(row)):
-        marks[place] = rules.code[row[place]]
+    for token in range(len(row)):
+        marks[token] = rules.code[row[token]]
     segment = first = taken = 0
     for eight in range(len(eights)):
         left = eights[eight] & _ANY
         while left:
-            place = 8 * eight + (np.int64(trailing_zeros(left)) >> 3)
+            place = 8 * eight + (np.int64(trailing_zeros(left)) >> 3)  # type: ignore[call-arg]
             left &= ~(_BYTE << np.uint64(8 * (place & 7)))
             if marks[place] & STOP:
                 _tell_language(marks[segment:place], hits, first, found)

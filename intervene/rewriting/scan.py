@@ -60,7 +60,8 @@ class Scanner:
             room *= 2
             out, undecided = _enlarge(out, room), np.resize(undecided, (room, kernel.COLUMNS))
         log = _cut(out, int(filled[kernel.SWAPS]))
-        return self._decode(log, tokens, first_row, undecided[: filled[kernel.LEFT]], counts), counts
+        undecided = undecided[: filled[kernel.LEFT]]
+        return self._decode(log, tokens, first_row, undecided, counts), counts
 
     def _decode(
         self,
@@ -123,26 +124,43 @@ def _allocate(swaps: int) -> Columns:
         form=np.empty(swaps, np.int8),
         role=np.empty(swaps, np.int8),
         gender=np.empty(swaps, np.int8),
-        before_offsets=np.zeros(swaps + 1, np.int64),
-        after_offsets=np.zeros(swaps + 1, np.int64),
+        before_offsets=_begin_offsets(swaps),
+        after_offsets=_begin_offsets(swaps),
         before=np.empty(2 * swaps, np.uint16),
         after=np.empty(2 * swaps, np.uint16),
     )
 
 
+def _begin_offsets(swaps: int) -> NDArray[np.int64]:
+    offsets = np.empty(swaps + 1, np.int64)
+    offsets[0] = 0
+    return offsets
+
+
 def _enlarge(columns: Columns, swaps: int) -> Columns:
     """The same with room for more."""
     larger = _allocate(swaps)
-    for old, new in zip(columns, larger, strict=True):
-        new[: len(old)] = old
+    for name, column in columns._asdict().items():
+        getattr(larger, name)[: len(column)] = column
     return larger
 
 
 def _cut(columns: Columns, swaps: int) -> EditLog:
     """The log of the first swaps."""
-    offsets = columns.before_offsets[: swaps + 1], columns.after_offsets[: swaps + 1]
-    before, after = columns.before[: offsets[0][-1]], columns.after[: offsets[1][-1]]
-    return EditLog(*(column[:swaps] for column in columns[:6]), *offsets, before, after)
+    before_offsets = columns.before_offsets[: swaps + 1]
+    after_offsets = columns.after_offsets[: swaps + 1]
+    return EditLog(
+        columns.row[:swaps],
+        columns.start[:swaps],
+        columns.segment[:swaps],
+        columns.form[:swaps],
+        columns.role[:swaps],
+        columns.gender[:swaps],
+        before_offsets,
+        after_offsets,
+        columns.before[: before_offsets[-1]],
+        columns.after[: after_offsets[-1]],
+    )
 
 
 def _rate_length(verdict: Verdict) -> str:
