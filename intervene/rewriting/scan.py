@@ -25,7 +25,7 @@ REASONS = ("eligible", "length", "edge", "irregular", *GUARD_NAMES)
 number of tokens. The others stay: at the row's `edge`, too `irregular`ly tokenised, or held back
 by a guard."""
 
-TOKENS_PER_SWAP = 16
+TOKENS_PER_SWAP = 64
 """Room is made for one swap in so many tokens, and for more where there are more."""
 
 Counts = NDArray[np.int64]
