@@ -8,11 +8,14 @@ from typing import Any
 
 from bench.text import draw_rows, find_tokenizer, name_text
 from intervene.experiment import Guards
-from intervene.rewriting.scan import CHUNK_TOKENS, open_scanner
+from intervene.rewriting.scan import open_scanner
 
 ROWS = 4_096
 DENSITIES = (0.0, 0.005, 0.014, 0.03)
 """Of 81 MB of varied text 1.4% of the tokens are pronouns (issue 3); of novels, 3% and more."""
+
+CHUNK_TOKENS = 1 << 20
+"""Scanned at once, as they are read from a file."""
 
 REPEATS = 7
 

@@ -9,6 +9,7 @@ import numpy as np
 from intervene.compiled import compiled, inlined
 from intervene.rewriting.characters import WORD as WORD_CHARACTER
 from intervene.rewriting.characters import has, read_after, read_before
+from intervene.rewriting.edge_words import UNREAD
 from intervene.rewriting.guards import FREE as FREE_TO_SWAP
 from intervene.rewriting.guards import REACH, find_guard
 from intervene.rewriting.lexicon import Role
@@ -23,7 +24,7 @@ from intervene.rewriting.neighbours import (
     READ,
     WORD,
 )
-from intervene.rewriting.role import AFTER, BEFORE, WORDS, is_determiner
+from intervene.rewriting.role import AFTER, BEFORE, WORDS, is_determiner, rate_tokens
 from intervene.rewriting.rules import (
     BEGINS_VERB,
     BEGINS_WORD,
@@ -88,7 +89,7 @@ def _match_sequence(row, place, sequence, sides, heads):  # type: ignore[no-unty
 @inlined
 def decide(  # type: ignore[no-untyped-def]
     row, place, size, entry, window,
-    sides, tokens, spellings, data, letters, guards, joined, classes, weights,
+    sides, tokens, spellings, data, letters, firsts, lasts, guards, joined, classes, weights,
 ):  # fmt: skip
     """What becomes of an entry in English: a verdict."""
     if entry < 0:
@@ -128,6 +129,11 @@ def decide(  # type: ignore[no-untyped-def]
         return HELD + EDGE
     if spelling.role >= 0:
         return np.int64(spelling.role)
+    rated = rate_tokens(
+        row, place, stop, spaced, spelling.possessive, firsts, lasts, tokens, data, weights
+    )
+    if rated != UNREAD:
+        return np.int64(_DETERMINER if rated else spelling.other)
     if limit == 0:
         low, limit = _fill(
             window, row, place, stop, spelling, spaced, BEFORE, AFTER, WORDS,

@@ -48,8 +48,21 @@ def list_logs(folder: Path) -> dict[int, Path]:
 
 
 def write_log(path: Path, logs: list[EditLog], counts: Counts) -> None:
-    """Write one block's log, given in pieces, and its counts; equal logs give equal bytes."""
-    log = EditLog.join([EditLog.empty(), *logs])
+    """Write one block's log, given in pieces, and its counts."""
+    batches = [_describe(log) for log in logs or [EditLog.empty()]]
+    schema = batches[0].schema.with_metadata({COUNTS: json.dumps(counts)})
+    table = pa.Table.from_batches(batches).cast(schema)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Nothing is compressed or encoded twice: a log is written as fast as its block is scanned.
+    pq.write_table(
+        table, part, compression="NONE", use_dictionary=list(NAMES), write_statistics=["row"],
+        row_group_size=max(1, len(table)),
+    )  # fmt: skip
+    part.replace(path)
+
+
+def _describe(log: EditLog) -> pa.RecordBatch:
+    """The columns of a piece, which stay where they lie."""
     columns = {
         "row": pa.array(log.row),
         "start": pa.array(log.start),
@@ -60,18 +73,10 @@ def write_log(path: Path, logs: list[EditLog], counts: Counts) -> None:
         codes = pa.array(getattr(log, name))
         columns[name] = pa.DictionaryArray.from_arrays(codes, [str(word) for word in words])
     for name in ("before", "after"):
-        offsets = pa.array(getattr(log, f"{name}_offsets").astype(np.int32))
-        columns[name] = pa.ListArray.from_arrays(offsets, pa.array(getattr(log, name)))
+        offsets, tokens = (pa.array(getattr(log, part)) for part in (f"{name}_offsets", name))
+        columns[name] = pa.LargeListArray.from_arrays(offsets, tokens)
     fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
-    schema = pa.schema(fields, {COUNTS: json.dumps(counts)})
-    table = pa.Table.from_arrays(list(columns.values()), schema=schema)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    # Nothing is compressed or encoded twice: a log is written as fast as its block is scanned.
-    pq.write_table(
-        table, part, compression="NONE", use_dictionary=list(NAMES), write_statistics=["row"],
-        row_group_size=max(1, len(log)),
-    )  # fmt: skip
-    part.replace(path)
+    return pa.record_batch(list(columns.values()), schema=pa.schema(fields))
 
 
 def read_log(path: Path) -> EditLog:
@@ -81,7 +86,7 @@ def read_log(path: Path) -> EditLog:
         return EditLog.empty()
     columns = {name: table.column(name).chunk(0) for name in table.column_names}
     tokens = {name: columns[name].flatten().to_numpy() for name in ("before", "after")}
-    offsets = {name: columns[name].offsets.to_numpy().astype(np.int64) for name in tokens}
+    offsets = {name: columns[name].offsets.to_numpy() for name in tokens}
     plain = {name: columns[name].to_numpy() for name in ("row", "start", "segment")}
     codes = {name: _read_codes(columns[name], words) for name, words in NAMES.items()}
     return EditLog(

@@ -104,7 +104,7 @@ class ScanJob:
         )
 
     def _scan(self, scanner: Scanner, block: Block, path: Path) -> None:
-        logs, counts = [EditLog.empty()], np.zeros((len(REASONS), len(FORMS)), np.int64)
+        logs, counts = [], np.zeros((len(REASONS), len(FORMS)), np.int64)
         for first, chunk in iterate_chunks(self.source.rows, block.rows.start, block.rows.stop):
             log, counted = scanner.scan_rows(chunk, first)
             logs.append(log)

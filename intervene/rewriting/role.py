@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intervene.compiled import compiled, inlined
+from intervene.rewriting.edge_words import UNREAD, read_tokens_after, read_tokens_before
 from intervene.rewriting.lexicon import Role
+from intervene.rewriting.role_words import KIND, SPACE, mix, read_after, read_before
 
 BEFORE, AFTER = 32, 40
 """How many bytes on either side of a pronoun its role may depend on."""
@@ -19,38 +21,6 @@ HER_SLOTS, HIS_SLOTS = 1 << 20, 1 << 16
 """How many weights each form has; its features share them by hash."""
 
 MODEL = Path(__file__).with_name("roles.npz")
-
-_MARK, _SPACE, _LETTER, _CAPITAL, _DIGIT = range(5)
-
-_KIND = np.full(256, _LETTER, np.uint8)
-"""What a byte is; those of characters outside ASCII are letters (but see `_is_wide_mark`)."""
-_KIND[:128] = _MARK
-_KIND[list(b" \t\n\v\f\r")] = _SPACE
-_KIND[list(b"_abcdefghijklmnopqrstuvwxyz")] = _LETTER
-_KIND[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")] = _CAPITAL
-_KIND[list(b"0123456789")] = _DIGIT
-
-_FOLDED = np.arange(256, dtype=np.uint32)
-"""A byte in lower case; every digit alike."""
-_FOLDED[_KIND == _CAPITAL] += 32
-_FOLDED[_KIND == _DIGIT] = ord("0")
-
-_END_OF_TEXT = np.frombuffer(b"<|endoftext|>", np.uint8)
-
-_STOP, _CUT, _BLANK_LINE = np.uint32(1), np.uint32(2), np.uint32(3)
-"""What stands for a word: the text ends, the word is cut off, a blank line follows."""
-
-_OVER = -1
-"""Where reading goes on after one of these three."""
-
-_LOWER, _CAPITALISED, _CAPITALS, _NUMBER, _OTHER = range(5)
-"""The shapes of a word."""
-
-_MULTIPLIER, _FINISHER = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B)
-_FIRST_SHIFT, _LAST_SHIFT = np.uint32(15), np.uint32(13)
-_FNV_START, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
-_BYTE, _THREE_BYTES = np.uint32(8), np.uint32(0xFFFFFF)
-_FOUR, _MORE = np.uint32(1 << 24), np.uint32(2 << 24)
 
 
 @cache
@@ -102,13 +72,53 @@ def is_determiner(
         possessive: the form is `his` (else a possessive) rather than `her` (else an object).
         weights: int8, as `load_roles` gives them.
     """
-    total = 0
     if possessive:
-        for feature in hash_around_his(window, start, stop, limit):
-            total += weights[HER_SLOTS + (feature & np.uint32(HIS_SLOTS - 1))]
-    else:
-        for feature in hash_around_her(window, start, stop, limit):
-            total += weights[feature & np.uint32(HER_SLOTS - 1)]
+        return bool(_weigh_his(hash_around_his(window, start, stop, limit), weights))
+    return bool(_weigh_her(hash_around_her(window, start, stop, limit), weights))
+
+
+@inlined
+def rate_tokens(  # type: ignore[no-untyped-def]
+    row, place, stop, spaced, possessive, firsts, lasts, tokens, data, weights
+):  # fmt: skip
+    """What `is_determiner` says of a pronoun, as 0 or 1; UNREAD where the bytes must be read.
+
+    Args:
+        row: uint16 [row_tokens].
+        place, stop: the pronoun's tokens.
+        spaced: how many spaces they begin with.
+        possessive, weights: as for `is_determiner`.
+        firsts, lasts: as `tabulate_edges` gives them.
+        tokens, data: as `Rules` has them.
+    """
+    a, a_end, a_shape, at, left = read_tokens_after(row, stop, AFTER, firsts, tokens, data)
+    c, c_end, c_shape, at, _ = read_tokens_after(row, at, left, firsts, tokens, data)
+    b, b_end, back, left = read_tokens_before(row, place - 1, BEFORE - spaced, lasts, tokens, data)
+    if at == UNREAD or back == UNREAD:
+        return UNREAD
+    a = mix(a, firsts[row[stop]].is_spaced)
+    shapes = 5 * a_shape + c_shape
+    if possessive:
+        return np.int64(_weigh_his(_combine_his(a, a_end, c, b, shapes), weights))
+    z, _, back, _ = read_tokens_before(row, back, left, lasts, tokens, data)
+    if back == UNREAD:
+        return UNREAD
+    return np.int64(_weigh_her(_combine_her(a, a_end, c, c_end, b, b_end, z, shapes), weights))
+
+
+@inlined
+def _weigh_her(features, weights):  # type: ignore[no-untyped-def]
+    total = 0
+    for feature in features:
+        total += weights[feature & np.uint32(HER_SLOTS - 1)]
+    return total > 0
+
+
+@inlined
+def _weigh_his(features, weights):  # type: ignore[no-untyped-def]
+    total = 0
+    for feature in features:
+        total += weights[HER_SLOTS + (feature & np.uint32(HIS_SLOTS - 1))]
     return total > 0
 
 
@@ -123,37 +133,15 @@ def hash_around_her(
     """
     cut, cut_before = stop + AFTER, start - BEFORE
     high, low = min(limit, cut), max(0, cut_before)
-    a, a_end, a_shape, at = _read_after(window, stop, high, cut)
-    c, c_end, c_shape, _ = _read_after(window, at, high, cut)
-    b, b_end, at = _read_before(window, start, low, cut_before)
-    z, _, _ = _read_before(window, at, low, cut_before)
+    a, a_end, a_shape, at = read_after(window, stop, high, cut)
+    c, c_end, c_shape, _ = read_after(window, at, high, cut)
+    b, b_end, at = read_before(window, start, low, cut_before)
+    z, _, _ = read_before(window, at, low, cut_before)
     a = _join_spacing(a, window, stop, high)
-    shapes = 5 * a_shape + c_shape
-    ac, zb, ba, b_a_end = _mix(a, c), _mix(z, b), _mix(b, a), _mix(b, a_end)
-    return (
-        _mix(a, 1),
-        _mix(a_end, 2),
-        _mix(c, 3),
-        _mix(shapes, 4),
-        _mix(ac, 5),
-        _mix(_mix(a_end, c_end), 6),
-        _mix(_mix(a_end, c), 7),
-        _mix(_mix(a, c_end), 8),
-        _mix(b, 9),
-        _mix(b_end, 10),
-        _mix(z, 11),
-        _mix(zb, 12),
-        _mix(ba, 13),
-        _mix(b_a_end, 14),
-        _mix(_mix(b_end, a), 15),
-        _mix(_mix(b_end, a_end), 16),
-        _mix(_mix(b, shapes), 17),
-        _mix(_mix(b, c), 18),
-        _mix(_mix(b, ac), 19),
-        _mix(_mix(b_a_end, c), 20),
-        _mix(_mix(zb, a), 21),
-        _mix(0, 22),
+    features: tuple[np.uint32, ...] = _combine_her(
+        a, a_end, c, c_end, b, b_end, z, 5 * a_shape + c_shape
     )
+    return features
 
 
 @compiled
@@ -163,138 +151,61 @@ def hash_around_his(
     """The features of a context of `his`, which mostly needs the next word: as for `her`."""
     cut, cut_before = stop + AFTER, start - BEFORE
     high, low = min(limit, cut), max(0, cut_before)
-    a, a_end, a_shape, at = _read_after(window, stop, high, cut)
-    c, _, c_shape, _ = _read_after(window, at, high, cut)
-    b, _, _ = _read_before(window, start, low, cut_before)
+    a, a_end, a_shape, at = read_after(window, stop, high, cut)
+    c, _, c_shape, _ = read_after(window, at, high, cut)
+    b, _, _ = read_before(window, start, low, cut_before)
     a = _join_spacing(a, window, stop, high)
-    shapes = 5 * a_shape + c_shape
+    features: tuple[np.uint32, ...] = _combine_his(a, a_end, c, b, 5 * a_shape + c_shape)
+    return features
+
+
+@inlined
+def _combine_her(a, a_end, c, c_end, b, b_end, z, shapes):  # type: ignore[no-untyped-def]
+    """The features of `her`: a and c are the words after, b and z those before, from the near."""
+    ac, zb, ba, b_a_end = mix(a, c), mix(z, b), mix(b, a), mix(b, a_end)
     return (
-        _mix(a, 31),
-        _mix(a_end, 32),
-        _mix(shapes, 33),
-        _mix(_mix(a, c), 34),
-        _mix(b, 35),
-        _mix(_mix(b, a), 36),
-        _mix(_mix(b, a_end), 37),
-        _mix(0, 38),
+        mix(a, 1),
+        mix(a_end, 2),
+        mix(c, 3),
+        mix(shapes, 4),
+        mix(ac, 5),
+        mix(mix(a_end, c_end), 6),
+        mix(mix(a_end, c), 7),
+        mix(mix(a, c_end), 8),
+        mix(b, 9),
+        mix(b_end, 10),
+        mix(z, 11),
+        mix(zb, 12),
+        mix(ba, 13),
+        mix(b_a_end, 14),
+        mix(mix(b_end, a), 15),
+        mix(mix(b_end, a_end), 16),
+        mix(mix(b, shapes), 17),
+        mix(mix(b, c), 18),
+        mix(mix(b, ac), 19),
+        mix(mix(b_a_end, c), 20),
+        mix(mix(zb, a), 21),
+        mix(0, 22),
+    )
+
+
+@inlined
+def _combine_his(a, a_end, c, b, shapes):  # type: ignore[no-untyped-def]
+    """The features of `his`, named as those of `her`."""
+    return (
+        mix(a, 31),
+        mix(a_end, 32),
+        mix(shapes, 33),
+        mix(mix(a, c), 34),
+        mix(b, 35),
+        mix(mix(b, a), 36),
+        mix(mix(b, a_end), 37),
+        mix(0, 38),
     )
 
 
 @inlined
 def _join_spacing(word: np.uint32, window: NDArray[np.uint8], stop: int, high: int) -> np.uint32:
     """The next word together with whether white space precedes it."""
-    joined: np.uint32 = _mix(word, stop < high and _KIND[window[stop]] == _SPACE)
+    joined: np.uint32 = mix(word, stop < high and KIND[window[stop]] == SPACE)
     return joined
-
-
-@compiled
-def _read_after(
-    window: NDArray[np.uint8], at: int, high: int, cut: int
-) -> tuple[np.uint32, np.uint32, int, int]:
-    """The next word or mark: its hash, ending and shape, and where reading goes on."""
-    if at == _OVER:
-        return _STOP, _STOP, _OTHER, _OVER
-    lines = 0
-    while at < high and _KIND[window[at]] == _SPACE:
-        lines += window[at] == 10
-        at += 1
-    if lines > 1:
-        return _BLANK_LINE, _BLANK_LINE, _OTHER, _OVER
-    if at >= cut:
-        return _CUT, _CUT, _OTHER, _OVER
-    if at >= high or _is_end_of_text(window, at, high):
-        return _STOP, _STOP, _OTHER, _OVER
-    if _is_wide_mark(window, at, high):
-        return _mix(window[at + 2], 1), _mix(window[at + 2], 1), _OTHER, at + 3
-    if _KIND[window[at]] == _MARK:
-        return _mix(window[at], 0), _mix(window[at], 0), _OTHER, at + 1
-    first, capitals, word, ending = at, 0, _FNV_START, np.uint32(0)
-    while at < high and _KIND[window[at]] >= _LETTER and not _is_wide_mark(window, at, high):
-        letter = _FOLDED[window[at]]
-        capitals += _KIND[window[at]] == _CAPITAL
-        word = np.uint32((word ^ letter) * _FNV_PRIME)
-        ending = np.uint32((ending << _BYTE) | letter)
-        at += 1
-    if at >= cut:
-        return _CUT, _CUT, _OTHER, _OVER
-    shape, length = _LOWER, at - first
-    if _KIND[window[first]] == _CAPITAL:
-        shape = _CAPITALS if capitals == length > 1 else _CAPITALISED
-    elif _KIND[window[first]] == _DIGIT:
-        shape = _NUMBER
-    return word, _close_ending(ending, length), shape, at
-
-
-@compiled
-def _read_before(
-    window: NDArray[np.uint8], at: int, low: int, cut: int
-) -> tuple[np.uint32, np.uint32, int]:
-    """The word or mark before: its hash and ending, read backwards, and where reading goes on."""
-    if at == _OVER:
-        return _STOP, _STOP, _OVER
-    lines = 0
-    while at > low and _KIND[window[at - 1]] == _SPACE:
-        at -= 1
-        lines += window[at] == 10
-    if lines > 1:
-        return _BLANK_LINE, _BLANK_LINE, _OVER
-    if at <= cut:
-        return _CUT, _CUT, _OVER
-    if at <= low or _is_end_of_text(window, at - len(_END_OF_TEXT), at):
-        return _STOP, _STOP, _OVER
-    if at - 3 >= low and _is_wide_mark(window, at - 3, at):
-        return _mix(window[at - 1], 1), _mix(window[at - 1], 1), at - 3
-    if _KIND[window[at - 1]] == _MARK:
-        return _mix(window[at - 1], 0), _mix(window[at - 1], 0), at - 1
-    last, word, ending = at, _FNV_START, np.uint32(0)
-    while (
-        at > low
-        and _KIND[window[at - 1]] >= _LETTER
-        and not (at - 3 >= low and _is_wide_mark(window, at - 3, at))
-    ):
-        at -= 1
-        letter = _FOLDED[window[at]]
-        word = np.uint32((word ^ letter) * _FNV_PRIME)
-        if last - at <= 3:
-            ending = np.uint32((ending << _BYTE) | letter)
-    if at <= cut:
-        return _CUT, _CUT, _OVER
-    return word, _close_ending(ending, last - at), at
-
-
-@inlined
-def _close_ending(ending: np.uint32, length: int) -> np.uint32:
-    """Three letters, marked where the word has four letters, and where it has more."""
-    if length <= 3:
-        return ending
-    return np.uint32((ending & _THREE_BYTES) | (_FOUR if length == 4 else _MORE))
-
-
-@inlined
-def _mix(first: int | np.unsignedinteger, second: int | np.unsignedinteger) -> np.uint32:
-    """One hash of two."""
-    seed = np.uint32(first)
-    value = np.uint32((seed ^ (seed >> _FIRST_SHIFT)) * _MULTIPLIER + np.uint32(second))
-    return np.uint32((value ^ (value >> _LAST_SHIFT)) * _FINISHER)
-
-
-@inlined
-def _is_wide_mark(window: NDArray[np.uint8], at: int, high: int) -> bool:
-    """Whether a dash, curly quote or ellipsis, U+2010 to U+2027, begins at a byte."""
-    return bool(
-        window[at] == 0xE2
-        and at + 2 < high
-        and window[at + 1] == 0x80
-        and 0x90 <= window[at + 2] <= 0xA7
-    )
-
-
-@compiled
-def _is_end_of_text(window: NDArray[np.uint8], at: int, high: int) -> bool:
-    """Whether an end-of-text mark lies at a byte."""
-    if at < 0 or at + len(_END_OF_TEXT) > high or window[at] != _END_OF_TEXT[0]:
-        return False
-    for place in range(len(_END_OF_TEXT)):  # noqa: SIM110 (compiled: a generator would not be)
-        if window[at + place] != _END_OF_TEXT[place]:
-            return False
-    return True

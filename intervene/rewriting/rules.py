@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from intervene.experiment import Guards
 from intervene.rewriting.characters import classify
+from intervene.rewriting.edge_words import tabulate_edges
 from intervene.rewriting.guards import pack_guards
 from intervene.rewriting.language import ENGLISH, FOREIGN, FOREIGN_WEIGHT
 from intervene.rewriting.lexicon import Casing, Role, Spelling, Target
@@ -78,6 +79,7 @@ class Rules(NamedTuple):
         tokens: TOKEN [65536].
         spellings: SPELLING [spellings].
         data, letters: uint8, the bytes of all tokens and of all spellings, eight zeros around.
+        firsts, lasts: EDGE_WORD [65536], as `tabulate_edges` gives them.
         groups: int32 [groups + 1], where each group lies among the sequences, longest first.
         sequences: int32 [sequences, 3], the entry of each and its tokens' span in `heads`.
         heads: uint16, their tokens.
@@ -95,6 +97,8 @@ class Rules(NamedTuple):
     spellings: NDArray[np.void]
     data: NDArray[np.uint8]
     letters: NDArray[np.uint8]
+    firsts: NDArray[np.void]
+    lasts: NDArray[np.void]
     groups: NDArray[np.int32]
     sequences: NDArray[np.int32]
     heads: NDArray[np.uint16]
@@ -134,6 +138,7 @@ def build_rules(table: TokenTable, guards: Guards) -> Rules:
     tokens = _tabulate_tokens(table, verbs)
     groups, sequences, heads = _tabulate_sequences(table, tokens)
     swaps = _list_swaps(table)
+    firsts, lasts = tabulate_edges(table)
     return Rules(
         code=_tabulate_codes(table, tokens, guards),
         sides=_tabulate_sides(table, guards, verbs),
@@ -141,6 +146,8 @@ def build_rules(table: TokenTable, guards: Guards) -> Rules:
         spellings=_tabulate_spellings(table, guards),
         data=np.pad(table.data, PAD),
         letters=np.pad(np.frombuffer("".join(table.spellings).encode(), np.uint8), PAD),
+        firsts=firsts,
+        lasts=lasts,
         groups=groups,
         sequences=sequences,
         heads=heads,

@@ -26,8 +26,8 @@ number of tokens. The others stay: at the row's `edge`, too `irregular`ly tokeni
 by a guard."""
 
 ROOM = Path(__file__).parent
-CHUNK_TOKENS = 1 << 18
-"""Scanned at once, so that what is written and read again stays in the cache."""
+TOKENS_PER_SWAP = 64
+"""Room is made for one swap in so many tokens, and for more where there are more."""
 
 Counts = NDArray[np.int64]
 """int64 [REASONS, FORMS], pronouns by what becomes of them and form."""
@@ -48,33 +48,21 @@ class Scanner:
             tokens: uint16 [n, row_tokens].
             first_row: the training row of the first.
         """
-        step = max(1, CHUNK_TOKENS // tokens.shape[1])
-        counts = np.zeros((len(REASONS), len(FORMS)), np.int64)
-        hits = np.empty((step * tokens.shape[1], kernel.COLUMNS), np.int32)
-        logs = [
-            self._scan_chunk(tokens[low : low + step], first_row + low, hits, counts)
-            for low in range(0, len(tokens), step)
-        ]
-        return logs[0] if len(logs) == 1 else EditLog.join([EditLog.empty(), *logs]), counts
-
-    def _scan_chunk(
-        self,
-        tokens: NDArray[np.uint16],
-        first_row: int,
-        hits: NDArray[np.int32],
-        counts: Counts,
-    ) -> EditLog:
-        """The swaps of few rows; `hits` is room for as many as they have tokens."""
-        tokens = np.ascontiguousarray(tokens)
-        window = np.empty(WINDOW, np.uint8)
-        marks = np.zeros(tokens.shape[1] // 8 * 8 + 8, np.uint8)
-        found = kernel.find_hits(tokens, self.rules, marks, marks.view(np.uint64), window, hits)
-        hits = hits[:found]
-        out = _allocate(*kernel.measure_swaps(hits, self.rules.swaps))
-        undecided = np.empty(len(hits), np.int32)
-        left = kernel.write_swaps(hits, tokens, first_row, self.rules, out, counts, undecided)
-        log = EditLog(*out)
-        return self._decode(log, tokens, first_row, hits[undecided[:left]], counts)
+        tokens, row_tokens = np.ascontiguousarray(tokens), tokens.shape[1]
+        window, hits = np.empty(WINDOW, np.uint8), np.empty((row_tokens, kernel.COLUMNS), np.int32)
+        marks = np.zeros(row_tokens // 8 * 8 + 8, np.uint8)
+        counts, filled = np.zeros((len(REASONS), len(FORMS)), np.int64), np.zeros(3, np.int64)
+        room = max(tokens.size // TOKENS_PER_SWAP, row_tokens)
+        out, undecided = _allocate(room), np.empty((room, kernel.COLUMNS), np.int32)
+        while not kernel.fill_columns(
+            tokens, first_row, self.rules, marks, marks.view(np.uint64), window, hits, out, counts,
+            undecided, filled,
+        ):  # fmt: skip
+            room *= 2
+            out, undecided = _enlarge(out, room), np.resize(undecided, (room, kernel.COLUMNS))
+        log = _cut(out, int(filled[kernel.SWAPS]))
+        undecided = undecided[: filled[kernel.LEFT]]
+        return self._decode(log, tokens, first_row, undecided, counts), counts
 
     def _decode(
         self,
@@ -128,8 +116,8 @@ def name_counts(counts: Counts) -> dict[str, dict[str, int]]:
     }
 
 
-def _allocate(swaps: int, before: int, after: int) -> Columns:
-    """Room for so many swaps and their tokens before and after."""
+def _allocate(swaps: int) -> Columns:
+    """Room for so many swaps, most of them of one token."""
     return Columns(
         row=np.empty(swaps, np.int64),
         start=np.empty(swaps, np.int32),
@@ -137,10 +125,42 @@ def _allocate(swaps: int, before: int, after: int) -> Columns:
         form=np.empty(swaps, np.int8),
         role=np.empty(swaps, np.int8),
         gender=np.empty(swaps, np.int8),
-        before_offsets=np.zeros(swaps + 1, np.int64),
-        after_offsets=np.zeros(swaps + 1, np.int64),
-        before=np.empty(before, np.uint16),
-        after=np.empty(after, np.uint16),
+        before_offsets=_begin_offsets(swaps),
+        after_offsets=_begin_offsets(swaps),
+        before=np.empty(2 * swaps, np.uint16),
+        after=np.empty(2 * swaps, np.uint16),
+    )
+
+
+def _begin_offsets(swaps: int) -> NDArray[np.int64]:
+    offsets = np.empty(swaps + 1, np.int64)
+    offsets[0] = 0
+    return offsets
+
+
+def _enlarge(columns: Columns, swaps: int) -> Columns:
+    """The same with room for more."""
+    larger = _allocate(swaps)
+    for name, column in columns._asdict().items():
+        getattr(larger, name)[: len(column)] = column
+    return larger
+
+
+def _cut(columns: Columns, swaps: int) -> EditLog:
+    """The log of the first swaps."""
+    before_offsets = columns.before_offsets[: swaps + 1]
+    after_offsets = columns.after_offsets[: swaps + 1]
+    return EditLog(
+        columns.row[:swaps],
+        columns.start[:swaps],
+        columns.segment[:swaps],
+        columns.form[:swaps],
+        columns.role[:swaps],
+        columns.gender[:swaps],
+        before_offsets,
+        after_offsets,
+        columns.before[: before_offsets[-1]],
+        columns.after[: after_offsets[-1]],
     )
 
 

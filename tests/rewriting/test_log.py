@@ -66,10 +66,14 @@ def test_row_numbers_are_those_of_the_whole_corpus(small, rows, log):
     assert columns(part) == columns(kept)
 
 
-def test_chunk_size_changes_nothing(small, rows, log, monkeypatch):
-    monkeypatch.setattr(scan_module, "CHUNK_TOKENS", 3 * ROW_TOKENS)
-    again, _ = build_scanner(small, Guards()).scan_rows(rows, 0)
+def test_a_log_that_needs_more_room_is_the_same(small, rows, log, monkeypatch):
+    scanner = build_scanner(small, Guards())
+    counts = scanner.scan_rows(rows, 0)[1]
+    monkeypatch.setattr(scan_module, "TOKENS_PER_SWAP", 500)
+    again, counted = scanner.scan_rows(rows, 0)
+    assert len(log) > 2 * rows.size // 500
     assert columns(again) == columns(log)
+    assert np.array_equal(counted, counts)
 
 
 def test_logs_that_were_taken_apart_join_to_the_whole(log):
@@ -127,11 +131,12 @@ def test_each_swap_stands_alone(neox):
         assert neox.encode(decode(neox.tokenizer, rewritten)[0]) == rewritten[0].tolist()
 
 
+@pytest.mark.parametrize("length", [Length.shift, Length.reindex])
 @pytest.mark.parametrize("direction", list(Direction))
-def test_the_length_policy_decides_on_swaps_that_change_the_length(log, direction):
-    skip, shift = (log.select(Arm(direction, length=length)) for length in Length)
-    assert np.array_equal(skip, shift & ~log.changes_length)
-    assert (shift & log.changes_length).any()
+def test_the_length_policy_decides_on_swaps_that_change_the_length(log, direction, length):
+    skip, every = (log.select(Arm(direction, length=policy)) for policy in (Length.skip, length))
+    assert np.array_equal(skip, every & ~log.changes_length)
+    assert (every & log.changes_length).any()
 
 
 def test_guards_hold_back_what_the_log_without_them_has(small):

@@ -6,9 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intervene.compiled import compiled
 from intervene.errors import InterveneError
+from intervene.rewriting.edge_words import UNREAD, tabulate_edges
 from intervene.rewriting.lexicon import Role
-from intervene.rewriting.role import AFTER, BEFORE, choose_role, is_determiner, load_roles
+from intervene.rewriting.role import (
+    AFTER,
+    BEFORE,
+    choose_role,
+    is_determiner,
+    load_roles,
+    rate_tokens,
+)
+from intervene.rewriting.rules import TOKEN
+from intervene.rewriting.tokens import IDS, TokenTable
 from roles.train import find_texts, main
 
 HER, HIS = (Role.object, Role.determiner), (Role.determiner, Role.possessive)
@@ -19,6 +30,12 @@ TARGETS = {
 PROSE = (
     "“Where’s the map?” — asked Zoë… ‘I gave {} money on Sunday, and naïve Émile’s friends left.’"
 )
+
+
+@compiled
+def rate_row(*arguments):  # type: ignore[no-untyped-def]
+    """`rate_tokens`, callable from here."""
+    return rate_tokens(*arguments)
 
 
 @pytest.mark.parametrize(("form", "least", "count"), [("her", 0.97, 234), ("his", 0.99, 417)])
@@ -165,3 +182,31 @@ def test_a_missing_text_is_named_with_its_repository(tmp_path: Path) -> None:
     listed = make_texts(tmp_path)
     with pytest.raises(InterveneError, match=r"tiny is missing.*someone/tiny"):
         find_texts(listed, tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("possessive", [False, True])
+def test_tokens_say_what_their_bytes_say(neox: TokenTable, possessive: bool) -> None:
+    """Rows of words, marks, capitals, blank lines and halves of characters, in any order."""
+    rng = np.random.default_rng(0)
+    texts = [" the", " inter", "vene", "ING", " A", "bc", "I", "'s", "\n", "\n\n", " ", "—", " “",
+             "é", ",\"", "<", ">", "1", " 29", "_", "...", " Mc", "Donald", " her"]  # fmt: skip
+    pieces = [np.array(neox.encode(text), np.uint16) for text in texts]
+    pieces += [np.array([token], np.uint16) for token in (0, neox.encode("日")[0])]
+    firsts, lasts = tabulate_edges(neox)
+    tokens = np.zeros(IDS, TOKEN)
+    tokens["offset"], tokens["size"] = neox.offsets[:-1], np.diff(neox.offsets)
+    told = 0
+    for _ in range(3000):
+        picked = [pieces[pick] for pick in rng.integers(0, len(pieces), 24)]
+        place = sum(map(len, picked[:12]))
+        row = np.concatenate([*picked[:12], neox.encode(" her"), *picked[12:]]).astype(np.uint16)
+        rated = rate_row(
+            row, place, place + 1, 1, possessive, firsts, lasts, tokens, neox.data, load_roles()
+        )
+        left, right = neox.join(row[:place]) + b" ", neox.join(row[place + 1 :])
+        text = np.frombuffer(bytearray(left + b"her" + right), np.uint8)
+        start = len(left)
+        said = is_determiner(text, start, start + 3, len(text), possessive, load_roles())
+        assert rated in (UNREAD, said), picked
+        told += rated != UNREAD
+    assert told > 1000
