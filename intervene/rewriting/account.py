@@ -13,7 +13,8 @@ from intervene.rewriting.language import is_english
 from intervene.rewriting.lexicon import Gender, Role
 from intervene.rewriting.scan import Scanner
 from intervene.rewriting.swap import ROLES, EditLog
-from intervene.rewriting.tokens import END_OF_DOCUMENT, TokenTable
+from intervene.rewriting.tokens import TokenTable
+from intervene.sources.rows import END_OF_DOCUMENT
 
 ELIGIBLE, LENGTH, IRREGULAR, LANGUAGE = "eligible", "length", "irregular", "language"
 IN_LOG = (ELIGIBLE, LENGTH)

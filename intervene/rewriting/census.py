@@ -14,8 +14,7 @@ from intervene.console import Progress
 from intervene.rewriting.lexicon import Gender, Lexicon
 from intervene.rewriting.scan import REASONS, Scanner
 from intervene.rewriting.swap import FORMS, EditLog
-from intervene.rewriting.tokens import END_OF_DOCUMENT
-from intervene.sources.rows import Rows, iterate_chunks
+from intervene.sources.rows import END_OF_DOCUMENT, Rows, iterate_chunks
 from intervene.stretch import Stretch
 
 FORMS_OF = {

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from intervene.compiled import compiled
 from intervene.rewriting.swap import EditLog
-from intervene.rewriting.tokens import END_OF_DOCUMENT
+from intervene.sources.rows import END_OF_DOCUMENT
 
 
 class Changes(NamedTuple):

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from intervene.arm import Variant
 from intervene.errors import InterveneError
-from intervene.rewriting.tokens import END_OF_DOCUMENT, IDS, Edge, TokenTable
+from intervene.rewriting.tokens import IDS, Edge, TokenTable
+from intervene.sources.rows import END_OF_DOCUMENT
 
 PADDING = "<|padding|>"
 _TOKEN_MAP = (

@@ -14,8 +14,9 @@ from intervene.rewriting.lexicon import Casing, Role, Spelling, Target
 from intervene.rewriting.neighbours import tabulate_neighbours
 from intervene.rewriting.role import load_roles, other_role
 from intervene.rewriting.swap import FORMS, GENDERS, ROLES
-from intervene.rewriting.tokens import END_OF_DOCUMENT, IDS, Edge, TokenTable
+from intervene.rewriting.tokens import IDS, Edge, TokenTable
 from intervene.rewriting.verbs import VerbTable, tabulate_verbs
+from intervene.sources.rows import END_OF_DOCUMENT
 
 START, STOP, LETTER_BIT, SCORE_BIT, SCORE_BIAS = 1, 2, 2, 3, 8
 """A token's code: a pronoun may begin, a document ends, at LETTER_BIT whether its first character

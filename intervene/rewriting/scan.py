@@ -18,7 +18,8 @@ from intervene.rewriting.guards import GUARD_NAMES
 from intervene.rewriting.lexicon import Target
 from intervene.rewriting.rules import Columns, Rules, build_rules
 from intervene.rewriting.swap import FORMS, GENDERS, ROLES, EditLog
-from intervene.rewriting.tokens import END_OF_DOCUMENT, TokenTable, tabulate
+from intervene.rewriting.tokens import TokenTable, tabulate
+from intervene.sources.rows import END_OF_DOCUMENT
 
 REASONS = ("eligible", "length", "edge", "irregular", *GUARD_NAMES)
 """What becomes of a pronoun. `eligible` and `length` are in the log; the latter change the row's

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 
 from intervene.errors import InterveneError
 from intervene.rewriting.lexicon import Lexicon, Role, Target
+from intervene.sources.rows import END_OF_DOCUMENT
 
-END_OF_DOCUMENT = 0
 IDS = 1 << 16
 NORMALIZERS = (None, "NFC", "NFKC")
 """What may come before the pre-tokenizer: what leaves ASCII letters as they are."""

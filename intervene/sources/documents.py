@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 from intervene.data import Data
 from intervene.errors import InterveneError
 from intervene.lineage import Artefact, Recipe, Store
-from intervene.sources.gather import BLOCK_ROWS, TOKEN_BYTES, gather_rows, list_addresses
+from intervene.sources.gather import BLOCK_ROWS, gather_rows, list_addresses
 from intervene.sources.index import Index, check_index, read_index
 from intervene.sources.maps import Maps, check_maps, find_maps
 from intervene.sources.order import build_maps, digest_sizes, order_recipe, plan_order
+from intervene.sources.rows import TOKEN_BYTES
 from intervene.sources.stream import Stream, find_index, open_stream
 
 ORDER = "order.json"
 """In the folder of an order of documents: `documents` (their path) and `maps` (a prefix), `rows`
 and `row_tokens`, and the `bytes` and `entries` that the documents had."""
+
+
+LOOKED_AT = 1_000
+"""Entries by which rows are told from documents."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,12 @@ def order_documents(store: Store, documents: Documents, data: Data) -> Path:
     Errors: InterveneError for documents, index, order or maps that do not fit one another.
     """
     assert data.order is not None
+    if len(documents) > 1 and (documents.sizes[:LOOKED_AT] == data.row_tokens).all():
+        raise InterveneError(
+            f"every entry has {data.row_tokens:,} tokens: these are rows, not documents",
+            str(documents.index.path),
+            "use data=local, which reads rows in the order that they lie in",
+        )
 
     def measure() -> dict[str, str]:
         check_index(documents.index, documents.stream.bytes)

@@ -10,9 +10,9 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from intervene.compiled import compiled, inlined
+from intervene.sources.rows import TOKEN_BYTES
 from intervene.sources.stream import Stream
 
-TOKEN_BYTES = 2
 LINE_BYTES = 64
 """What memory is fetched in."""
 BLOCK_ROWS = 16

@@ -3,8 +3,8 @@
 from intervene.compiled import compiled, inlined
 from intervene.sources.gather import copy_bytes
 from intervene.sources.patches import FAR
+from intervene.sources.rows import TOKEN_BYTES
 
-TOKEN_BYTES = 2
 NEAR_BITS = 4
 """Documents are looked up by their number in groups of 2^4: a group is found at once, and what is
 known of its few documents lies together."""

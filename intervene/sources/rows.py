@@ -15,6 +15,9 @@ from intervene.sources.index import read_index
 from intervene.sources.stream import Stream, find_index
 
 TOKEN_BYTES = 2
+END_OF_DOCUMENT = 0
+"""`<|endoftext|>` of GPT-NeoX's tokenizer, which closes every document."""
+
 CHUNK_TOKENS = 1 << 20
 """Read at once where rows are worked off one after another, into memory that is used again."""
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from intervene.compiled import compiled, inlined
 from intervene.console import Progress
 from intervene.errors import InterveneError
-from intervene.sources.rows import Rows, iterate_chunks
+from intervene.sources.rows import END_OF_DOCUMENT, Rows, iterate_chunks
 
-END_OF_DOCUMENT = 0
 IDS = 1 << 16
 ANCHORS = 64
 """How many of the text's first bytes its anchor is chosen from."""

@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intervene.compiled import compiled, inlined
-from intervene.sources.gather import TOKEN_BYTES, copy_bytes
+from intervene.sources.gather import copy_bytes
 from intervene.sources.patches import FAR, Patches
-
-END_OF_DOCUMENT = 0
+from intervene.sources.rows import END_OF_DOCUMENT, TOKEN_BYTES
 
 
 def patch_rows(out: NDArray[np.uint16], first: int, patches: Patches) -> None:

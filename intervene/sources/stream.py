@@ -158,24 +158,46 @@ def find_index(stream: Stream) -> Path | None:
 
 
 def _list_shards(folder: Path) -> list[Path]:
-    bins = sorted(folder.glob("*.bin"))
-    named = [(path, match) for path in bins if (match := SHARD_NAME.fullmatch(path.name))]
-    if not named:
-        if len(bins) == 1:
-            return bins
-        raise InterveneError(
-            f"{len(bins)} .bin files, none named NAME-000NN-of-000LL.bin",
-            f"data.path={folder}",
-            "give a folder of numbered shards, or the .bin itself",
-        )
-    first = named[0][1]
-    stem, last = first["stem"], first["last"]
-    wanted = [folder / f"{stem}-{number:05d}-of-{last}.bin" for number in range(int(last) + 1)]
-    for shard in wanted:
-        if not shard.exists():
+    names = choose_shards([path.name for path in folder.iterdir()], f"data.path={folder}")
+    for name in names:
+        if not (folder / name).exists():
             raise InterveneError(
-                "this shard is missing", str(shard), f"shards 00000 to {last} make the corpus"
+                "this shard is missing", str(folder / name), "all numbered shards make the corpus"
             )
+    return [folder / name for name in names]
+
+
+def choose_shards(names: list[str], where: str) -> list[str]:
+    """The numbered shards among names, all of which must be there, or the only `.bin`.
+
+    If there is one name, and it is a numbered shard's, those of the others follow from it.
+
+    Errors: InterveneError for other `.bin` files, shards of several corpora, and a hole.
+    """
+    bins = sorted(name for name in names if name.endswith(".bin"))
+    if not bins:
+        raise InterveneError(
+            "no .bin file is listed there", where, "give a folder of shards, or one shard's address"
+        )
+    found = [match for name in bins if (match := SHARD_NAME.fullmatch(name))]
+    if not found and len(bins) == 1:
+        return bins
+    kinds = sorted({(match["stem"], match["last"]) for match in found})
+    if len(kinds) != 1:
+        raise InterveneError(
+            f"{len(bins)} .bin files in {len(kinds)} corpora of shards NAME-000NN-of-000LL.bin",
+            where,
+            "give a folder of numbered shards, or the address of one .bin",
+        )
+    ((stem, last),) = kinds
+    wanted = [f"{stem}-{number:05d}-of-{last}.bin" for number in range(int(last) + 1)]
+    missing = sorted(set(wanted) - set(bins)) if len(names) > 1 else []
+    if missing:
+        raise InterveneError(
+            "this shard is missing",
+            f"{where.rstrip('/')}/{missing[0]}",
+            f"shards 00000 to {last} make the corpus",
+        )
     return wanted
 
 

@@ -213,6 +213,13 @@ def test_documents_taken_for_rows_are_told_apart(tmp_path: Path) -> None:
         open_rows(tmp_path / "docs", ROW_TOKENS)
 
 
+def test_rows_taken_for_documents_are_told_apart(tmp_path: Path) -> None:
+    np.zeros((40, ROW_TOKENS), np.uint16).tofile(tmp_path / "rows.bin")
+    write_index(tmp_path / "rows.idx", np.full(40, ROW_TOKENS, np.int32))
+    with pytest.raises(InterveneError, match=r"every entry has 9 tokens.*data=local"):
+        open_data(tmp_path / "store", make_data(tmp_path / "rows.bin", Order(4, 1)))
+
+
 def test_missing_documents_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InterveneError, match=r"data\.path=.*none"):
         open_documents(tmp_path / "none")

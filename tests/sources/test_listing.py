@@ -3,7 +3,8 @@
 import pytest
 
 from intervene.errors import InterveneError
-from intervene.sources.remote.listing import choose_shards, find_entry, name_index
+from intervene.sources.remote.listing import find_entry, name_index
+from intervene.sources.stream import choose_shards
 
 SHARDS = [f"document-{number:05d}-of-00002.bin" for number in range(3)]
 
@@ -29,7 +30,7 @@ def test_index_has_the_name_without_a_number() -> None:
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ([SHARDS[0], SHARDS[2]], f"the shard {SHARDS[1]} is missing"),
+        ([SHARDS[0], SHARDS[2]], f"{SHARDS[1]}: this shard is missing"),
         (["a.bin", "b.bin"], "2 .bin files"),
         ([*SHARDS, "a-00000-of-00000.bin"], "in 2 corpora"),
         ([*SHARDS, "document-00000-of-00001.bin"], "in 2 corpora"),

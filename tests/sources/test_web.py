@@ -317,7 +317,7 @@ def test_changed_file_of_equal_size_is_fetched_anew(files: dict[str, bytes], sto
 def test_missing_shard_is_named(files: dict[str, bytes], store: Store) -> None:
     del files["rows/document-00001-of-00002.bin"]
     with serve(Web(files)) as web:
-        assert "document-00001-of-00002.bin is missing" in refuse(web, store)
+        assert "document-00001-of-00002.bin: this shard is missing" in refuse(web, store)
         line = refuse(web, store, "document-00000-of-00002.bin")
     assert "document-00001-of-00002.bin byte 0: the server answers 404" in line
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from intervene.errors import InterveneError
-from intervene.sources.stream import SHARD_NAME
+from intervene.sources.stream import SHARD_NAME, choose_shards
 
 THREADS = 8
 """Requests under way at once."""
@@ -123,38 +123,6 @@ def list_corpus(place: Place, entry: str | None) -> Listing:
         return Listing(shards, place.describe(name_index(names)))
     except Absent:
         return Listing(shards, None)
-
-
-def choose_shards(names: list[str], where: str) -> list[str]:
-    """The numbered shards among names, all of which must be there, or the only `.bin`.
-
-    If there is one name, and it is a numbered shard's, those of the others follow from it.
-
-    Errors: InterveneError for other `.bin` files, shards of several corpora, and a hole.
-    """
-    bins = sorted(name for name in names if name.endswith(".bin"))
-    if not bins:
-        raise InterveneError(
-            "no .bin file is listed there", where, "give a folder of shards, or one shard's address"
-        )
-    found = [match for name in bins if (match := SHARD_NAME.fullmatch(name))]
-    if not found and len(bins) == 1:
-        return bins
-    kinds = sorted({(match["stem"], match["last"]) for match in found})
-    if len(kinds) != 1:
-        raise InterveneError(
-            f"{len(bins)} .bin files in {len(kinds)} corpora of shards NAME-000NN-of-000LL.bin",
-            where,
-            "give a folder of numbered shards, or the address of one .bin",
-        )
-    ((stem, last),) = kinds
-    wanted = [f"{stem}-{number:05d}-of-{last}.bin" for number in range(int(last) + 1)]
-    missing = sorted(set(wanted) - set(bins)) if len(names) > 1 else []
-    if missing:
-        raise InterveneError(
-            f"the shard {missing[0]} is missing", where, f"shards 00000 to {last} make the corpus"
-        )
-    return wanted
 
 
 def name_index(shards: list[str]) -> str:
