@@ -52,7 +52,7 @@ inspect: setup  ## rows as they stand or before and after; search; pronouns by s
 audit: setup  ## what became of the pronouns: counts, and a sheet to judge
 	$(RUN) -m pipelines.audit $(ARGS)
 
-convert: setup  ## a GPT-NeoX checkpoint with optimizer state: ARGS="checkpoint=RUN/global_stepN output=FOLDER"
+convert: setup  ## a GPT-NeoX checkpoint, its optimizer state too: ARGS="checkpoint=... output=..."
 	$(RUN) -m pipelines.convert $(ARGS)
 
 report: setup  ## figure and report from whatever is in the store

@@ -25,9 +25,14 @@ class Precision(StrEnum):
 
 
 class OptimizerState(StrEnum):
-    """Where Adam's moments come from at the resume step: the checkpoint's own, or zero."""
+    """Where Adam's moments come from at the resume step.
+
+    `own`: from what lies with the checkpoint, if anything does. `neox`: the same, and a checkpoint
+    that is not GPT-NeoX's is refused. `cold`: they are zero.
+    """
 
     own = "own"
+    neox = "neox"
     cold = "cold"
 
 
@@ -47,7 +52,8 @@ class Model:
         repo: Hugging Face repository whose branches `step{N}` are the checkpoints, or None.
         checkpoint: where the weights of the resume step come from: `hub` (branch `step{start}` of
             `repo`), `random` (untrained weights), `ladder` (pretrained here from random weights on
-            the rows before the stretch), or a local folder in Hugging Face format.
+            the rows before the stretch), or a local folder: Hugging Face's format, one that
+            `pipelines.convert` made, or GPT-NeoX's `global_stepN`.
         layers, width, heads, vocab, context: the architecture; `vocab` is the padded size of the
             embedding, `context` the longest sequence in tokens.
         peak_lr: the learning rate after warmup.
@@ -114,7 +120,7 @@ class Trainer:
 
     Args:
         precision: fp32 or bf16 compute.
-        optimizer_state: `own` takes the DeepSpeed state beside the checkpoint if it has one.
+        optimizer_state: where Adam's moments come from.
         micro_batch: rows per process and forward pass; must divide the rows of a step per process.
         processes: ranks on this machine, or None for one per GPU (one on a CPU).
         save_every: a checkpoint every so many steps of the stretch, counted from its start.

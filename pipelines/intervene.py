@@ -8,7 +8,7 @@ from intervene.errors import InterveneError
 from intervene.evaluation.readings import resolve_items
 from intervene.sources.source import open_source
 from intervene.training.batches import check_division
-from intervene.training.checkpoint import check_checkpoint
+from intervene.training.folder import check_checkpoint
 from intervene.training.job import count_processes
 from pipelines.compare import compare
 from pipelines.evaluate import evaluate

@@ -1,7 +1,6 @@
-"""The weights of the resume step: from the Hub, a folder, a random draw or a ladder built here."""
+"""The weights of the resume step: the Hub's, a folder's, a random draw or a ladder built here."""
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,23 @@ from intervene.experiment import Experiment, Model
 from intervene.lineage import Artefact, Recipe, Store, digest_files
 from intervene.sources.remote.hub import explain_hub
 from intervene.sources.source import digest_span, find_rows
+from intervene.training.folder import (
+    LADDER,
+    PATTERNS,
+    RANDOM,
+    check_checkpoint,
+    check_folder,
+    find_folder,
+    find_neox,
+    find_states,
+    find_weights,
+    read_report,
+)
 from intervene.training.job import CHECKPOINTS, STATE, Job, key_job, run_job
+from intervene.training.neox import universal
+from intervene.training.neox.files import find_files
 
-HUB, RANDOM, LADDER = "hub", "random", "ladder"
 WEIGHTS = "weights"
-PATTERNS = ("*.safetensors", "pytorch_model*.bin")
 RUNGS = 10
 
 
@@ -29,34 +40,31 @@ class Checkpoint:
     Args:
         artefact: kind `checkpoint`, or the ladder's `run`.
         weights: folder in Hugging Face format.
-        state: folder of DeepSpeed state with Adam's moments, or None.
+        state: folder of DeepSpeed state or universal files, with Adam's moments, or None.
         step: batches 0 … step − 1 were consumed.
+        skipped: how many of those were no update, as their gradient overflowed.
     """
 
     artefact: Artefact
     weights: Path
     state: Path | None
     step: int
-
-
-def check_checkpoint(experiment: Experiment) -> None:
-    """Refuse a local folder that is no checkpoint of this model, before any work.
-
-    Errors: InterveneError, as `check_folder`.
-    """
-    model = experiment.model
-    if model.checkpoint not in (HUB, RANDOM, LADDER):
-        folder = Path(model.checkpoint).expanduser().resolve()
-        check_folder(folder, model, f"model.checkpoint={model.checkpoint}")
+    skipped: int = 0
 
 
 def obtain_checkpoint(store: Store, experiment: Experiment) -> Checkpoint:
-    """The checkpoint that `model.checkpoint` names; a random or ladder one is made if absent.
+    """The checkpoint that `model.checkpoint` names; one that is not there already is made.
 
-    Errors: InterveneError for a Hub that does not answer, a folder that is missing, incomplete or
-    of another architecture, and a ladder to step 0.
+    That is a random or ladder one, and GPT-NeoX's, which is converted.
+
+    Errors: as `check_checkpoint`, and InterveneError for a Hub that does not answer, a checkpoint
+    that cannot be converted, and a ladder to step 0.
     """
+    check_checkpoint(experiment)
     choice = experiment.model.checkpoint
+    if neox := find_neox(experiment.model):
+        recipe = recipe_conversion(store, neox)
+        return _place(store.obtain(recipe, lambda draft: _convert(draft, neox)), experiment)
     if choice not in (RANDOM, LADDER):
         return _adopt(store, experiment)
     random = store.obtain(recipe_random(experiment), lambda draft: _build_random(draft, experiment))
@@ -68,11 +76,14 @@ def obtain_checkpoint(store: Store, experiment: Experiment) -> Checkpoint:
 
 
 def demand_checkpoint(store: Store, experiment: Experiment, command: str) -> Checkpoint:
-    """The checkpoint that `model.checkpoint` names, without training anything.
+    """The checkpoint that `model.checkpoint` names, without making anything.
 
     Errors: as `obtain_checkpoint`; one that must be made first is named with its command.
     """
+    check_checkpoint(experiment)
     choice = experiment.model.checkpoint
+    if neox := find_neox(experiment.model):
+        return _place(store.demand(recipe_conversion(store, neox), command), experiment)
     if choice not in (RANDOM, LADDER):
         return _adopt(store, experiment)
     random = store.demand(recipe_random(experiment), command)
@@ -87,6 +98,14 @@ def recipe_random(experiment: Experiment) -> Recipe:
     model = experiment.model
     params = {key: getattr(model, key) for key in ("layers", "width", "heads", "vocab", "context")}
     return Recipe("checkpoint", 1, {"random": params, "seed": experiment.trainer.seed})
+
+
+def recipe_conversion(store: Store, neox: Path) -> Recipe:
+    """A checkpoint of GPT-NeoX's, converted: the bytes of its files and of its config."""
+    from intervene.training.neox.settings import find_settings
+
+    files, what = [*find_files(neox).all, *find_settings(neox, None)], "neox_sha256"
+    return Recipe("checkpoint", 1, store.recall(files, what, lambda: {what: digest_files(files)}))
 
 
 def plan_ladder(store: Store, experiment: Experiment, random: Artefact) -> tuple[Job, Recipe]:
@@ -113,82 +132,39 @@ def plan_ladder(store: Store, experiment: Experiment, random: Artefact) -> tuple
     return job, Recipe("run", 1, key_job(job) | {"rows_sha256": digest}, (random,))
 
 
-def find_weights(folder: Path) -> list[Path]:
-    """The weight files of a folder in Hugging Face format: safetensors, or else pickles."""
-    for pattern in PATTERNS:
-        if found := sorted(folder.glob(pattern)):
-            return found
-    return []
-
-
-def check_folder(folder: Path, model: Model, where: str) -> None:
-    """Refuse a folder that is no checkpoint of this model.
-
-    Errors: InterveneError that names the folder and what differs.
-    """
-    if not folder.is_dir():
-        raise InterveneError(
-            "no such folder", where, "give a folder in Hugging Face format, hub, ladder or random"
-        )
-    config_file = folder / "config.json"
-    if not config_file.is_file() or not find_weights(folder):
-        missing = "weights" if config_file.is_file() else "config.json"
-        raise InterveneError(
-            f"{folder} holds no {missing}",
-            where,
-            "give a folder with config.json and *.safetensors",
-        )
-    config: dict[str, Any] = json.loads(config_file.read_text())
-    if config.get("model_type") != "gpt_neox":
-        raise InterveneError(
-            f"{config_file} is of a {config.get('model_type')}, not of a gpt_neox",
-            where,
-            "give a GPT-NeoX or Pythia checkpoint",
-        )
-    names = {"layers": "num_hidden_layers", "width": "hidden_size", "heads": "num_attention_heads"}
-    for key, name in names.items():
-        if config[name] != getattr(model, key):
-            raise InterveneError(
-                f"{folder} has {config[name]} {key}, the preset {model.name} {getattr(model, key)}",
-                where,
-                "choose the model preset of these weights",
-            )
-    if config["vocab_size"] < model.vocab:
-        raise InterveneError(
-            f"{folder} has a vocabulary of {config['vocab_size']:,}, the preset {model.name} "
-            f"{model.vocab:,}",
-            where,
-            f"set model.vocab={config['vocab_size']}",
-        )
-
-
 def _place(artefact: Artefact, experiment: Experiment) -> Checkpoint:
-    """The resume point that a random draw or a ladder built."""
+    """The resume point that a random draw, a ladder or a conversion built."""
     step = experiment.data.stretch.start
     if artefact.kind == "run":
         return Checkpoint(
             artefact, artefact.path / CHECKPOINTS / f"step{step}", artefact.path / STATE, step
         )
-    return Checkpoint(artefact, artefact.path / WEIGHTS, None, step)
+    return _resume(artefact, artefact.path / WEIGHTS, step)
+
+
+def _resume(artefact: Artefact, weights: Path, step: int) -> Checkpoint:
+    """The resume point of weights with, if a conversion made them, the state beside them."""
+    report = read_report(weights)
+    state = weights / universal.FOLDER if report else None
+    return Checkpoint(artefact, weights, state, step, report.get("skipped_steps", 0))
 
 
 def _adopt(store: Store, experiment: Experiment) -> Checkpoint:
     """Weights that lie outside the store: their artefact holds only a manifest."""
     model, step = experiment.model, experiment.data.stretch.start
-    if model.checkpoint == HUB:
+    local = find_folder(model)
+    if local is None:
         folder, where = _download(model, step)
+        check_folder(folder, model, where)
         params: dict[str, Any] = {"repo": model.repo, "commit": folder.name, "step": step}
     else:
-        folder = Path(model.checkpoint).expanduser().resolve()
-        where = f"model.checkpoint={model.checkpoint}"
-    check_folder(folder, model, where)
-    if model.checkpoint != HUB:
-        files = [folder / "config.json", *find_weights(folder)]
+        folder = local
+        files = [folder / "config.json", *find_weights(folder), *find_states(folder)]
         params = store.recall(files, "sha256", lambda: {"sha256": digest_files(files)})
     recipe = Recipe("checkpoint", 1, params)
     facts = {"path": str(folder)}
     artefact = store.find(recipe) or store.obtain(recipe, lambda draft: facts)
-    return Checkpoint(artefact, folder, None, step)
+    return _resume(artefact, folder, step)
 
 
 def _download(model: Model, step: int) -> tuple[Path, str]:
@@ -220,3 +196,10 @@ def _build_random(draft: Path, experiment: Experiment) -> dict[str, Any]:
     weights = {name: p.detach() for name, p in network.named_parameters()}
     write_weights(draft / WEIGHTS, network.config, weights)
     return {"parameters": sum(p.numel() for p in weights.values())}
+
+
+def _convert(draft: Path, neox: Path) -> dict[str, Any]:
+    from intervene.training.neox.conversion import convert
+
+    report = convert(neox, draft / WEIGHTS)
+    return {key: value for key, value in report.items() if key != "tensors"}

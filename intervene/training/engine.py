@@ -53,10 +53,17 @@ class Engine:
         weights: folder in Hugging Face format.
         trainer, kernels: how it is trained.
         rows_per_step: rows of a step over all ranks.
+        universal: whether universal files will be loaded, rather than a state of its own.
     """
 
     def __init__(
-        self, weights: Path, trainer: Trainer, kernels: Kernels, rows_per_step: int
+        self,
+        weights: Path,
+        trainer: Trainer,
+        kernels: Kernels,
+        rows_per_step: int,
+        *,
+        universal: bool = False,
     ) -> None:
         network = load_network(weights, kernels)
         compile_network(network, kernels)
@@ -66,9 +73,10 @@ class Engine:
         adam = build_adam(group_parameters(network, trainer.weight_decay), trainer, kernels)
         self.kernels = record_kernels(network, adam)
         self.config: GPTNeoXConfig = network.config
-        self._engine, *_ = deepspeed.initialize(
-            model=network, optimizer=adam, config=configure_deepspeed(trainer, rows_per_step)
-        )
+        config = configure_deepspeed(trainer, rows_per_step)
+        if universal:
+            config["checkpoint"] = {"load_universal": True}
+        self._engine, *_ = deepspeed.initialize(model=network, optimizer=adam, config=config)
         if trainer.precision is not Precision.fp32:
             for name, parameter in self._parameters():
                 safe_set_full_fp32_param(parameter, masters[name].to(self.device))
@@ -148,6 +156,10 @@ class Engine:
                 f"set trainer.processes={world}, or trainer.optimizer_state=cold",
             )
         self._engine.load_checkpoint(str(folder), tag=tag, load_lr_scheduler_states=False)
+
+    def load_universal(self, folder: Path) -> None:
+        """Restore master weights, Adam's moments and its counter from universal files."""
+        self._engine.load_checkpoint(str(folder), load_lr_scheduler_states=False)
 
     def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         named: Iterator[tuple[str, torch.nn.Parameter]] = self._engine.module.named_parameters()

@@ -36,7 +36,8 @@ class Job:
         first_row: the training row that is row 0 of `rows`.
         start, stop: the optimiser steps to train.
         weights: folder in Hugging Face format, the weights of step `start`.
-        state: DeepSpeed state of step `start`, or None for a cold optimiser.
+        state: DeepSpeed state or universal files of step `start`, or None for a cold optimiser.
+        skipped: earlier updates whose gradient overflowed, by which the learning rate lags.
     """
 
     experiment: Experiment
@@ -46,6 +47,7 @@ class Job:
     stop: int
     weights: Path
     state: Path | None
+    skipped: int = 0
 
 
 def key_job(job: Job) -> dict[str, Any]:

@@ -14,7 +14,7 @@ CORPUS_ROWS = "rows.bin"
 
 def plan_run(experiment: Experiment, corpus: Artefact, checkpoint: Checkpoint) -> Job:
     """What the ranks are handed for an arm."""
-    own = experiment.trainer.optimizer_state is OptimizerState.own
+    cold = experiment.trainer.optimizer_state is OptimizerState.cold
     stretch, rows = experiment.data.stretch, corpus.path / CORPUS_ROWS
     return Job(
         experiment=experiment,
@@ -23,7 +23,8 @@ def plan_run(experiment: Experiment, corpus: Artefact, checkpoint: Checkpoint) -
         start=stretch.start,
         stop=stretch.stop,
         weights=checkpoint.weights,
-        state=checkpoint.state if own else None,
+        state=None if cold else checkpoint.state,
+        skipped=checkpoint.skipped,
     )
 
 

@@ -33,6 +33,7 @@ from intervene.training.job import (
     Job,
 )
 from intervene.training.launch import INTERRUPTED
+from intervene.training.neox import universal
 from intervene.training.pythia import learning_rate
 
 COLUMNS = ("step", "loss", "lr", "grad_norm", "tokens_per_s")
@@ -110,7 +111,7 @@ def train(folder: Path, job: Job, engine: Engine, batches: Batches, console: Con
     began = last = time.monotonic()
     with open_log(folder / LOG, first, write=batches.rank == 0) as log:
         for step in range(first, job.stop):
-            lr = learning_rate(model, step)
+            lr = learning_rate(model, step - job.skipped)
             loss, norm = engine.step(batches.read(step), lr)
             check_finite(folder, step, loss, norm)
             now = time.monotonic()
@@ -136,9 +137,19 @@ def resume(folder: Path, job: Job, engine: Engine) -> int:
     if latest.exists():
         engine.load_state(folder / STATE)
         return int(latest.read_text().strip().removeprefix("step"))
-    if job.state is not None:
+    if files := find_universal(folder, job):
+        engine.load_universal(files)
+    elif job.state is not None:
         engine.load_state(job.state)
     return job.start
+
+
+def find_universal(folder: Path, job: Job) -> Path | None:
+    """The universal files that a job starts from; one that was interrupted has its own state."""
+    interrupted = (folder / STATE / LATEST).exists()
+    if interrupted or job.state is None or not (job.state / universal.LATEST).exists():
+        return None
+    return job.state
 
 
 class Log:
@@ -219,7 +230,11 @@ def work(folder: Path, job: Job, console: Console) -> bool:
         check_division(experiment.data.rows_per_step, world, experiment.trainer.micro_batch)
         join_ranks()
         engine = Engine(
-            job.weights, experiment.trainer, experiment.kernels, experiment.data.rows_per_step
+            job.weights,
+            experiment.trainer,
+            experiment.kernels,
+            experiment.data.rows_per_step,
+            universal=find_universal(folder, job) is not None,
         )
         batches = Batches(
             rows=open_rows(job.rows, experiment.data.row_tokens),

@@ -37,6 +37,15 @@ def rows_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    """The folder of GPT-NeoX's own runs (golden.py)."""
+    folder = shared / "neox_golden"
+    if not folder.is_dir():
+        pytest.skip(f"no GPT-NeoX runs at {folder}")
+    return folder
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")

@@ -1,7 +1,5 @@
 """A run reproduces what it should, however often it was interrupted, and leaves nothing else."""
 
-import csv
-import os
 import signal
 import subprocess
 import sys
@@ -20,46 +18,15 @@ from intervene.lineage import Artefact, Recipe, Store
 from intervene.training.checkpoint import obtain_checkpoint
 from intervene.training.job import Job, key_job, run_job
 from intervene.training.run import demand_run, list_checkpoints, obtain_run, run_recipe
+from tests.training.runs import find_worker, kill_in_training, read_log, read_weights
 from tests.training.tiny import build_experiment, change, open_test_source, write_corpus
 
 Ask = Callable[..., Experiment]
 START, STOP = 20, 26
 
 
-def read_log(run: Artefact) -> list[tuple[str, ...]]:
-    """The deterministic columns of a log."""
-    with (run.path / "log.csv").open(newline="") as file:
-        names = ("step", "loss", "lr", "grad_norm")
-        return [tuple(row[name] for name in names) for row in csv.DictReader(file)]
-
-
-def read_weights(run: Artefact, step: int) -> bytes:
-    return (list_checkpoints(run)[step] / "model.safetensors").read_bytes()
-
-
 def list_files(run: Artefact) -> set[str]:
     return {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
-
-
-def find_worker(folder: Path) -> int | None:
-    """The process that trains in a folder."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes()
-        except OSError:
-            continue
-        if b"training.worker" in words and str(folder).encode() in words:
-            return int(entry.parent.name)
-    return None
-
-
-def kill_in_training(store: Store, number: signal.Signals) -> None:
-    """Wait for the first state that a run saves, then send its worker a signal."""
-    while not (found := list((store.root / "run").glob(".*.draft/state/latest"))):
-        time.sleep(0.002)
-    pid = find_worker(found[0].parents[1])
-    assert pid, "it ended before it could be killed"
-    os.kill(pid, number)
 
 
 class Trained:

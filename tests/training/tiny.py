@@ -72,10 +72,10 @@ def change(experiment: Experiment, part: str, **values: Any) -> Experiment:
     return dataclasses.replace(experiment, **{part: new})
 
 
-def open_test_source(store: Store, path: Path) -> Source:
+def open_test_source(store: Store, path: Path, row_tokens: int = ROW_TOKENS) -> Source:
     """The source of a `.bin`; its key plays no part here."""
     artefact = store.obtain(Recipe("source", 1, {"test": 0}), lambda draft: {"path": str(path)})
-    return Source(artefact, open_rows(path, ROW_TOKENS), path, path, None)
+    return Source(artefact, open_rows(path, row_tokens), path, path, None)
 
 
 def write_corpus(store: Store, source: Source, experiment: Experiment) -> Artefact:
@@ -84,7 +84,7 @@ def write_corpus(store: Store, source: Source, experiment: Experiment) -> Artefa
 
     def build(draft: Path) -> dict[str, Any]:
         (draft / "rows.bin").write_bytes(source.rows.read(span.start, span.stop).tobytes())
-        write_index(draft / "rows.idx", np.full(len(span), ROW_TOKENS, np.int32))
+        write_index(draft / "rows.idx", np.full(len(span), experiment.data.row_tokens, np.int32))
         return {}
 
     return store.obtain(
