@@ -65,9 +65,15 @@ def show_rows(trial: Trial, experiment: InspectExperiment) -> None:
 def compare_rows(trial: Trial, experiment: InspectExperiment) -> None:
     """Print rows as the arm rewrites them, named or drawn, and a legend with counts.
 
-    Errors: InterveneError for rows drawn of which nothing changes or could, and a share whose
-    corpus, which has the rate solved from it, is not built.
+    Errors: InterveneError for rows drawn of which nothing changes or could, a share whose corpus,
+    which has the rate solved from it, is not built, and rows of documents that are rewritten whole.
     """
+    if experiment.data.order is not None:
+        raise InterveneError(
+            "before and after is shown of rows alone, and documents are rewritten whole here",
+            "data.order",
+            "name a row and no intervention, or look at the corpus's documents.bin and rows.bin",
+        )
     view, data, arm = experiment.inspect, experiment.data, settle_arm(trial)
     target = find_target(experiment)
     if experiment.rows:

@@ -101,7 +101,12 @@ def test_a_whole_row_is_shown_if_asked(home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "overrides"),
-    [("step", ["step=4.5"]), ("step", ["step=10"]), ("nonsense", ["nonsense=3", "--json"])],
+    [
+        ("step", ["step=4.5"]),
+        ("step", ["step=10"]),
+        ("nonsense", ["nonsense=3", "--json"]),
+        ("data.order", ["data=documents", "data.path=/docs", "data.tokenizer=/tokenizer.json"]),
+    ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(
     home: Path, printed: str, key: str, overrides: list[str]
