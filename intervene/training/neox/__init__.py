@@ -1,0 +1,1 @@
+"""A checkpoint of GPT-NeoX: how it is read, and what it is converted into."""
