@@ -8,7 +8,7 @@ import sys
 
 from intervene.console import say, show_rate
 
-BENCHES = ("sources", "scan", "rewrite", "original", "step", "evaluate")
+BENCHES = ("sources", "overlay", "scan", "rewrite", "original", "step", "evaluate")
 
 
 def main() -> None:

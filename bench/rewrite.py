@@ -79,13 +79,15 @@ def time_string_method(folder: Path, path: Path) -> float:
     return clock(lambda: swap_string(rows, table, "length_checked")) * ROWS / STRING_ROWS
 
 
-def compose_experiment(folder: Path, path: Path, workers: int, rate: float) -> Experiment:
+def compose_experiment(
+    folder: Path, path: Path, workers: int, rate: float, *changes: str
+) -> Experiment:
     """The experiment that a command line with these choices would run."""
     overrides = [
         "data=local", f"data.path={path}", f"data.tokenizer={find_tokenizer(folder)}",
         "data.rows_per_step=1024", "data.stretch.start=0", f"data.stretch.stop={ROWS // 1024}",
         "intervention=feminise", f"intervention.rate={rate}", f"corpus.workers={workers}",
-        f"paths.store={folder / 'store'}",
+        f"paths.store={folder / 'store'}", *changes,
     ]  # fmt: skip
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         experiment = OmegaConf.to_object(compose("config", overrides))

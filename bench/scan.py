@@ -17,7 +17,7 @@ DENSITIES = (0.0, 0.005, 0.014, 0.03)
 CHUNK_TOKENS = 1 << 20
 """Scanned at once, as they are read from a file."""
 
-REPEATS = 7
+REPEATS = 30
 
 
 def measure() -> list[dict[str, Any]]:
