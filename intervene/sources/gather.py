@@ -17,8 +17,7 @@ LINE_BYTES = 64
 """What memory is fetched in."""
 BLOCK_ROWS = 16
 AHEAD = 3
-"""Pieces that are being fetched while one is copied: text that lies anywhere comes from memory no
-slower than rows that lie end to end."""
+"""Pieces that are being fetched while one is copied: the processor waits for several at once."""
 
 
 def list_addresses(stream: Stream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
