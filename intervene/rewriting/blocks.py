@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from intervene.console import Progress
 from intervene.sources.rows import TOKEN_BYTES
 
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 32 << 20
 """Tokens of a block; a scan records its own grid, so that this may change."""
 
 
