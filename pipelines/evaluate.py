@@ -54,11 +54,18 @@ def name_group(
     """
     scans = [
         [scan.manifest["inputs"], scan.manifest["params"] | {"lexicon": None}]
-        for scan in store.ancestors(corpus)
+        for scan in find_scans(store, corpus)
     ]
     trained = [checkpoint.artefact.key, checkpoint.step, run.manifest["params"]]
     body = [scans, trained, tasks, str(experiment.evaluation.precision)]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def find_scans(store: Store, artefact: Artefact) -> list[Artefact]:
+    """The scan that a corpus was drawn from: its parent, or its parent's where documents are."""
+    if artefact.kind == "scan":
+        return [artefact]
+    return [scan for parent in store.ancestors(artefact) for scan in find_scans(store, parent)]
 
 
 def describe(
