@@ -62,7 +62,7 @@ def test_touched_file_is_fetched_anew(tmp_path: Path, store: Store) -> None:
 
 def test_missing_shard_is_named(memory: Any, store: Store) -> None:
     memory.rm(f"/bucket/rows/{SHARD}")
-    with pytest.raises(InterveneError, match=f"{SHARD} is missing"):
+    with pytest.raises(InterveneError, match=f"{SHARD}: this shard is missing"):
         read_steps(store, describe_data("memory://bucket/rows", STEPS))
     beside = describe_data("memory://bucket/rows/document-00000-of-00002.bin", STEPS)
     with pytest.raises(InterveneError, match=f"{SHARD}: the driver does not"):

@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
