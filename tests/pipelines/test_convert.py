@@ -1,3 +1,5 @@
+"""Convert: a GPT-NeoX checkpoint by the command line, and one line for a mistake."""
+
 import json
 import signal
 import subprocess

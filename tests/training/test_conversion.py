@@ -1,3 +1,5 @@
+"""Conversion: what is written is whole, equals what was known, and is written once."""
+
 from pathlib import Path
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Pickles: what a checkpoint holds is read, and nothing that it names is run."""
+
 import io
 import os
 import pickle
