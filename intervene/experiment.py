@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from intervene.arm import Arm
 from intervene.data import Data
 from intervene.errors import InterveneError
+from intervene.hardware import Hardware
+from intervene.launcher import Launcher, Local
 from intervene.model import Model
 from intervene.parallel import Corpus
 from intervene.trainer import Kernels, Precision, Trainer, Watch
@@ -119,7 +121,8 @@ class Experiment:
     The last four are of one stage each and change no artefact: `arm`, `step` (with `arm=none`, or
     None for the first of the stretch) and `shard` (`i/n`: this process's share of the checkpoints)
     say what `pipelines.evaluate` scores; `allow_mismatch` names the terms in which
-    `pipelines.compare` lets an arm differ from its control.
+    `pipelines.compare` lets an arm differ from its control. `launcher` says where a sweep runs,
+    `hardware` what `pipelines.plan` reckons with.
     """
 
     name: str
@@ -133,6 +136,8 @@ class Experiment:
     paths: Paths
     corpus: Corpus = field(default_factory=Corpus)
     watch: Watch = field(default_factory=Watch)
+    launcher: Launcher = field(default_factory=lambda: Launcher(local=Local()))
+    hardware: Hardware | None = None
     arm: Scope = Scope.all
     step: int | None = None
     shard: str | None = None

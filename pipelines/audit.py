@@ -11,7 +11,7 @@ from intervene.rewriting.jobs import find_target
 from intervene.rewriting.scan import open_scanner
 from intervene.rewriting.sheet import Line, measure_precision, read_sheet, write_sheet
 from intervene.sources.source import open_source
-from pipelines.stage import stage, thaw
+from pipelines.stage import stage
 from pipelines.trial import Trial
 
 
@@ -96,7 +96,7 @@ def show_precision(lines: list[Line]) -> list[str]:
 
 def main() -> None:
     """Run the stage, whose config has an `audit` node."""
-    ConfigStore.instance().store(name="schema", node=thaw(AuditExperiment))
+    ConfigStore.instance().store(name="schema", node=AuditExperiment)
     stage(audit, per_arm=False)()
 
 

@@ -6,7 +6,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from intervene.experiment import Experiment
-from pipelines.stage import reporting, thaw
+from pipelines.stage import reporting
 from pipelines.trial import Trial
 
 
@@ -21,6 +21,7 @@ class CompareAtEnd(Callback):
             from pipelines.compare import compare  # seconds to import, and only a sweep needs it
 
             plain = {key: value for key, value in config.items() if key != "hydra"}
-            experiment = OmegaConf.to_object(OmegaConf.merge(thaw(Experiment), plain))
+            schema = OmegaConf.structured(Experiment)
+            experiment = OmegaConf.to_object(OmegaConf.merge(schema, plain))
             assert isinstance(experiment, Experiment)
             compare(Trial(experiment, ()))

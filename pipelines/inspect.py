@@ -30,7 +30,7 @@ from pipelines.readout import (
     show_found,
     show_row,
 )
-from pipelines.stage import stage, thaw
+from pipelines.stage import stage
 from pipelines.trial import Trial
 from pipelines.view import InspectExperiment
 
@@ -203,7 +203,7 @@ def read_command(words: list[str]) -> list[str]:
 def main() -> None:
     """Run the stage, whose config has the keys of `InspectExperiment` too."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a pager that is closed early is no mistake
-    ConfigStore.instance().store(name="schema", node=thaw(InspectExperiment))
+    ConfigStore.instance().store(name="schema", node=InspectExperiment)
     sys.argv[1:] = read_command(sys.argv[1:])
     stage(inspect)()
 

@@ -1,7 +1,6 @@
 """How a plain function of an experiment becomes a Hydra entry point."""
 
 import contextlib
-import dataclasses
 import functools
 import os
 import re
@@ -15,7 +14,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, dictconfig
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
@@ -29,23 +28,10 @@ ROOT = Path(__file__).resolve().parents[1]
 OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
 OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)
 OmegaConf.register_new_resolver("slug", lambda arm: name_folder(arm), replace=True)
+# OmegaConf marks frozen dataclasses read-only, so that merging a config into them fails (omegaconf
+# #1102), on every level; `OmegaConf.to_object` gives frozen instances all the same.
+dictconfig.is_structured_config_frozen = lambda _: False
 _failed: list[str] = []
-
-
-def thaw(kind: type) -> DictConfig:
-    """The schema of a frozen dataclass, open for composition.
-
-    OmegaConf marks frozen classes read-only, so that merging a config into them fails (omegaconf
-    #1102); `OmegaConf.to_object` still gives frozen instances.
-    """
-    node = OmegaConf.structured(kind)
-    OmegaConf.set_readonly(node, False)
-    for name, child in typing.get_type_hints(kind).items():
-        if dataclasses.is_dataclass(child):
-            node[name] = thaw(typing.cast(type, child))
-        elif any(dataclasses.is_dataclass(part) for part in typing.get_args(child)):
-            OmegaConf.set_readonly(node._get_node(name), False)  # None, until a config fills it
-    return node
 
 
 def fill_null(node: BaseContainer, *others: typing.Any, **options: typing.Any) -> None:
@@ -56,7 +42,6 @@ def fill_null(node: BaseContainer, *others: typing.Any, **options: typing.Any) -
     if node._is_none():
         kinds = [k for k in typing.get_args(node._metadata.ref_type) if k is not type(None)]
         node._set_value(kinds[0] if kinds else node._metadata.ref_type)
-        OmegaConf.set_readonly(node, False)
     merge_with(node, *others, **options)
 
 
@@ -72,7 +57,7 @@ def name_folder(arm: DictConfig) -> str:
         return "arm"
 
 
-ConfigStore.instance().store(name="schema", node=thaw(Experiment))
+ConfigStore.instance().store(name="schema", node=Experiment)
 
 
 def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[], None]:

@@ -13,7 +13,10 @@ from intervene.lineage import Artefact, Recipe, Store
 DOSES = tuple(f"intervention.{key}=" for key in ("rate", "share", "method", "variant"))
 """Overrides that make an arm another than the control."""
 
-UNKEYED = ("paths", "corpus", "watch", "evaluation", "arm", "step", "shard", "allow_mismatch")
+UNKEYED = (
+    "paths", "corpus", "watch", "launcher", "hardware", "evaluation", "arm", "step", "shard",
+    "allow_mismatch",
+)  # fmt: skip
 """Parts of an experiment that change no weight."""
 
 

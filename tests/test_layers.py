@@ -13,7 +13,7 @@ PACKAGE = ROOT / "intervene"
 LAYERS = (
     {"errors"},
     {"arm", "stretch", "console", "compiled", "memory", "parallel", "provenance"},
-    {"data", "model", "trainer"},
+    {"data", "model", "trainer", "launcher", "hardware"},
     {"experiment", "lineage"},
     {"sources"},
     {"rewriting", "training", "evaluation", "analysis"},
