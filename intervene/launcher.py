@@ -89,7 +89,7 @@ class Slurm:
     restarts: int = 100
     warn_seconds: int = 120
     poll_seconds: float = 10.0
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
     rewrite: Resources = field(default_factory=Resources)
     prepare: Resources | None = None
     train: Resources = field(default_factory=Resources)

@@ -3,46 +3,41 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-
 from intervene.console import say
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment, Scope
 from intervene.parallel import read_share
+from pipelines.attempt import attempted
 from pipelines.checkpoints import Plan, plan_arm
 from pipelines.scoring import score_plans
-from pipelines.stage import stage
+from pipelines.stage import launching, stage
 from pipelines.trial import Trial, list_trials
 
 DATA = "evaluation.data="
 
 
 def evaluate(trial: Trial) -> None:
-    """Score every arm of the name, this arm alone, or a released model, as `arm` says.
-
-    Each job of a sweep is about its own arm.
-    """
+    """Score every arm of the name, this arm alone, or a released model, as `arm` says."""
     experiment = trial.experiment
     check_scope(experiment)
-    if experiment.arm is Scope.none:
-        from pipelines.released import plan_released  # imports torch
-
-        score_plans([plan_released(trial)], trial)
+    if experiment.arm is not Scope.all:
+        evaluate_arm(trial)
         return
-    sweeps = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    if experiment.arm is Scope.this or sweeps:
-        arms = [trial]
-    else:
-        noted = [t for t in list_trials(trial.store, experiment.name) if not t.is_released]
-        arms = [adopt_evaluation(arm, trial) for arm in noted] or [trial]
+    noted = [t for t in list_trials(trial.store, experiment.name) if not t.is_released]
+    arms = [adopt_evaluation(arm, trial) for arm in noted] or [trial]
     plans, broken = plan_arms(arms)
     score_plans(plans, trial, broken)
 
 
+@attempted("evaluate")
 def evaluate_arm(trial: Trial) -> None:
-    """Score the checkpoint that an arm resumed from and those of its run."""
-    score_plans([plan_arm(trial)], trial)
+    """Score the checkpoint that an arm resumed from and those of its run, or a released one."""
+    if trial.is_released:
+        from pipelines.released import plan_released  # imports torch
+
+        score_plans([plan_released(trial)], trial)
+    else:
+        score_plans([plan_arm(trial)], trial)
 
 
 def check_scope(experiment: Experiment) -> None:
@@ -107,7 +102,7 @@ def plan_arms(arms: Sequence[Trial]) -> tuple[list[Plan], list[InterveneError]]:
     return plans, broken
 
 
-main = stage(evaluate)
+main = stage(evaluate, sweep=launching("evaluate"))
 
 if __name__ == "__main__":
     main()

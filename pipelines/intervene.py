@@ -1,39 +1,61 @@
 """Intervene: rewrite, train and evaluate an arm and its control, then compare what is there."""
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from collections.abc import Sequence
 
 from intervene.console import say
 from intervene.errors import InterveneError
-from intervene.evaluation.benchmarks.folder import resolve_items
-from intervene.experiment import Scope
-from intervene.sources.source import open_source
+from intervene.experiment import Experiment, Scope
 from intervene.training.batches import check_division
 from intervene.training.job import count_processes
 from intervene.training.start.folder import check_checkpoint
-from intervene.training.start.neighbours import compare_branches
-from intervene.training.start.revision import find_revision, resolve
 from intervene.training.watching.trackers import check_trackers
 from pipelines.compare import compare
 from pipelines.evaluate import check_scope, evaluate_arm
+from pipelines.fetch import fetch
 from pipelines.rewrite import rewrite
-from pipelines.stage import stage
+from pipelines.stage import reporting, stage
+from pipelines.sweep.task import STAGES
 from pipelines.train import train
 from pipelines.trial import Trial
 
 
 def intervene(trial: Trial) -> None:
-    """Run the whole trial; a sweep compares once, when its last arm has ended."""
-    arms = [trial] if trial.experiment.intervention.is_control else [trial.control, trial]
+    """Run the whole trial here, the control first."""
     check(trial)
-    for arm in arms:
+    fetch(trial)
+    for arm in list_arms([trial]):
         say(f"── {arm.label}")
         arm.note()
         rewrite(arm)
         train(arm)
         evaluate_arm(arm)
-    if HydraConfig.get().mode == RunMode.RUN:
-        compare(trial)
+    compare(trial)
+
+
+def sweep(trials: Sequence[Trial]) -> None:
+    """Run all arms where the launcher says, and compare them once; arms that are refused stay out.
+
+    What lies far away is fetched first, by this process.
+    """
+    from pipelines.sweep.launch import launch
+
+    admitted = []
+    for trial in trials:
+        with reporting(trial.label):
+            check(trial)
+            fetch(trial)
+            admitted.append(trial)
+    if admitted:
+        launch(list_arms(admitted), STAGES, compares=True)
+
+
+def list_arms(trials: Sequence[Trial]) -> list[Trial]:
+    """Each trial, after its control if it is none."""
+    return [
+        arm
+        for t in trials
+        for arm in ([t] if t.experiment.intervention.is_control else [t.control, t])
+    ]
 
 
 def check(trial: Trial) -> None:
@@ -53,22 +75,32 @@ def check(trial: Trial) -> None:
             "leave them out, or give them to `pipelines.evaluate`",
         )
     check_checkpoint(experiment)
-    check_revision(trial)
     check_trackers(experiment.watch)
-    source = open_source(trial.store, experiment.data)
-    resolve_items(trial.store, experiment.evaluation, source.items)
-    world = count_processes(experiment.trainer.processes)
-    check_division(experiment.data.rows_per_step, world, experiment.trainer.micro_batch or 1)
+    check_division(
+        experiment.data.rows_per_step, count_ranks(experiment), experiment.trainer.micro_batch or 1
+    )
 
 
-def check_revision(trial: Trial) -> None:
-    """Refuse a published step that another step's weights lie under."""
-    model, start = trial.experiment.model, trial.experiment.data.stretch.start
-    if revision := find_revision(model, start):
-        compare_branches(trial.store, revision, resolve(revision))
+def count_ranks(experiment: Experiment) -> int:
+    """How many ranks train the arm, here or on the cluster.
+
+    Errors: as `count_processes`, and InterveneError for others than a job's processes.
+    """
+    slurm, wanted = experiment.launcher.slurm, experiment.trainer.processes
+    if slurm is None:
+        return count_processes(wanted)
+    world = slurm.train.processes
+    if wanted not in (None, world):
+        raise InterveneError(
+            f"{wanted} processes, but a job has {slurm.train.nodes} nodes of "
+            f"{slurm.train.tasks_per_node}",
+            f"trainer.processes={wanted}",
+            f"use {world} or null, or set launcher.slurm.train",
+        )
+    return world
 
 
-main = stage(intervene)
+main = stage(intervene, sweep=sweep)
 
 if __name__ == "__main__":
     main()

@@ -2,11 +2,13 @@
 
 from intervene.rewriting.corpus import obtain_corpus, obtain_scan
 from intervene.sources.source import open_source
+from pipelines.attempt import attempted
 from pipelines.heldout import obtain_heldout
-from pipelines.stage import stage
+from pipelines.stage import launching, stage
 from pipelines.trial import Trial
 
 
+@attempted("rewrite")
 def rewrite(trial: Trial) -> None:
     """Build the arm's corpus and the scan that arms share, or this shard's part of them.
 
@@ -20,7 +22,7 @@ def rewrite(trial: Trial) -> None:
     trial.note(*(artefact for artefact in (scan, corpus) if artefact is not None))
 
 
-main = stage(rewrite)
+main = stage(rewrite, sweep=launching("rewrite"))
 
 if __name__ == "__main__":
     main()

@@ -7,13 +7,14 @@ import re
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, dictconfig
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
@@ -60,7 +61,12 @@ def name_folder(arm: DictConfig) -> str:
 ConfigStore.instance().store(name="schema", node=Experiment)
 
 
-def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[], None]:
+def stage(
+    run: Callable[[Trial], None],
+    *,
+    per_arm: bool = True,
+    sweep: Callable[[Sequence[Trial]], None] | None = None,
+) -> Callable[[], None]:
     """Turn a function of a `Trial` into a command-line entry point.
 
     A user's mistake ends as one line and exit code 1; in a sweep the other arms go on first. Under
@@ -69,7 +75,10 @@ def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[],
     Args:
         run: what to do with one arm's trial.
         per_arm: whether the stage is about one arm; other stages ignore a sweep.
+        sweep: what to do with all arms of a sweep at once, or with one arm that is to run on a
+            cluster; None runs them one after the other here.
     """
+    asked: list[Trial] = []
 
     @hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name="config")
     @functools.wraps(run)
@@ -78,7 +87,12 @@ def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[],
         with reporting(" ".join(overrides) or "this arm"):
             experiment = OmegaConf.to_object(config)
             assert isinstance(experiment, Experiment)
-            run(Trial(experiment, overrides))
+            trial = Trial(experiment, overrides)
+            sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
+            if sweep and (sweeps or experiment.launcher.slurm):
+                asked.append(trial)
+            else:
+                run(trial)
 
     def lead() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that what Hydra raises reaches the lines below
@@ -86,6 +100,9 @@ def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[],
             sys.argv.append("hydra.mode=RUN")
         try:
             main()
+            if sweep and asked:
+                with reporting("the sweep"):
+                    sweep(asked)
         except (HydraException, OmegaConfBaseException) as problem:
             _report(_flatten(problem))
         except (AssertionError, AttributeError) as problem:
@@ -115,6 +132,17 @@ def stage(run: Callable[[Trial], None], *, per_arm: bool = True) -> Callable[[],
             sys.exit(1)
 
     return enter
+
+
+def launching(*stages: str) -> Callable[[Sequence[Trial]], None]:
+    """A sweep that does these stages of its arms."""
+
+    def sweep(trials: Sequence[Trial]) -> None:
+        from pipelines.sweep.launch import launch  # seconds to import, and only a sweep needs it
+
+        launch(trials, stages)
+
+    return sweep
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ class Trial:
             return f"{self.experiment.model.name} released step {self.experiment.step}"
         return f"{self.experiment.model.name} {self.experiment.intervention.slug}"
 
+    @property
+    def folder(self) -> Path:
+        """Where logs of this arm's stages lie, and what became of each (attempt.py)."""
+        paths, name = self.experiment.paths, self.label.replace(" ", "-").replace("/", "-")
+        return paths.runs / self.experiment.name / "arms" / f"{name}-{self.digest}"
+
     def command(self, stage: str) -> str:
         """The shell command that runs a stage for this trial; a released model's is scored only."""
         stage = "evaluate" if self.is_released else stage
@@ -90,9 +97,9 @@ class Trial:
         note: dict[str, Any] = json.loads(self._path.read_text())
         return note
 
-    @property
-    def _path(self) -> Path:
-        """Named by what determines the arm's weights, so that the same arm is noted once."""
+    @cached_property
+    def digest(self) -> str:
+        """Of what determines the arm's weights, so that the same arm is noted once."""
         experiment = self.experiment
         body = json.loads(to_json(experiment))
         if self.is_released:
@@ -102,8 +109,16 @@ class Trial:
             for key in UNKEYED:
                 del body[key]
             del body["data"]["heldout"]
-        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
-        return _folder(self.store, experiment.name) / f"{digest}.json"
+        return digest_body(body)
+
+    @property
+    def _path(self) -> Path:
+        return _folder(self.store, self.experiment.name) / f"{self.digest}.json"
+
+
+def digest_body(body: object) -> str:
+    """12 hexadecimal digits of the sha256 of a JSON value."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def list_trials(store: Store, name: str) -> list[Trial]:

@@ -12,9 +12,9 @@ PACKAGE = ROOT / "intervene"
 # except within the room itself.
 LAYERS = (
     {"errors"},
-    {"arm", "stretch", "console", "compiled", "memory", "parallel", "provenance"},
+    {"arm", "child", "stretch", "console", "compiled", "memory", "parallel", "provenance"},
     {"data", "model", "trainer", "launcher", "hardware"},
-    {"experiment", "lineage"},
+    {"experiment", "housekeeping", "lineage"},
     {"sources"},
     {"rewriting", "training", "evaluation", "analysis"},
 )
