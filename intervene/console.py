@@ -13,6 +13,14 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def confirm(question: str, *, unasked: bool) -> bool:
+    """Whether a person at the terminal says yes; `unasked` where there is none to be asked."""
+    if not sys.stdin.isatty():
+        return unasked
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def show_duration(seconds: float) -> str:
     """`47s`, `2m07s` or `3h05m`."""
     whole = round(seconds)

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises: what, where, what to do, on one line."""
+"""What a person is told on one line: what, where, what to do."""
 
 
 class InterveneError(Exception):
@@ -15,4 +15,8 @@ class InterveneError(Exception):
         super().__init__(f"{where}: {what}; {remedy}")
 
     def __reduce__(self) -> tuple[type["InterveneError"], tuple[str, str, str]]:
-        return InterveneError, (self.what, self.where, self.remedy)
+        return type(self), (self.what, self.where, self.remedy)
+
+
+class LostError(InterveneError):
+    """No mistake: a process or a node was lost, and the same once more may go well."""

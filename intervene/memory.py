@@ -1,20 +1,24 @@
 """How much memory a process of this machine may still take."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
+SHARE = "INTERVENE_MEMORY"
+"""The environment variable with the bytes that a process of a sweep may take of this machine."""
 
 
 def read_free(root: Path = ROOT) -> int:
-    """Bytes that this machine or its control groups (containers, SLURM) leave free.
+    """Bytes that this machine, its control groups (containers, SLURM) or a sweep leave free.
 
     Args:
         root: where `proc` and `sys` are.
     """
     lines = (root / "proc/meminfo").read_text().splitlines()
     available = next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    return max(0, min(int(available) << 10, *_read_limits(root)))
+    share = int(os.environ.get(SHARE, 1 << 62))
+    return max(0, min(int(available) << 10, share, *_read_limits(root)))
 
 
 def _read_limits(root: Path) -> Iterator[int]:

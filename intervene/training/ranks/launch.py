@@ -1,7 +1,6 @@
 """How the ranks of a training are started, watched and ended together."""
 
 import contextlib
-import ctypes
 import dataclasses
 import json
 import os
@@ -17,18 +16,17 @@ from types import FrameType
 import torch
 from torch.distributed import TCPStore
 
+from intervene.child import start_child
 from intervene.console import say
-from intervene.errors import InterveneError
+from intervene.errors import InterveneError, LostError
 from intervene.training.ranks.meeting import LOST, SILENT_SECONDS, Remote, open_meeting
 from intervene.training.ranks.place import Place, take_place
 
-PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.05
 TAIL_LINES = 25
 MISTAKEN, OUT_OF_MEMORY, INTERRUPTED = 2, 12, 75
 """A rank's exit codes: it met a user's mistake; its memory ran out (ENOMEM); it was told to stop
 and has saved (EX_TEMPFAIL)."""
-LIBC = ctypes.CDLL(None)
 Rank = subprocess.Popen[bytes] | Remote
 
 
@@ -79,13 +77,6 @@ def start(command: list[str], place: Place) -> subprocess.Popen[bytes]:
 
     Errors: InterveneError for more ranks than GPUs on this node.
     """
-    parent = os.getpid()
-
-    def die_with_parent() -> None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if 1 < gpus < place.local_world:
         raise InterveneError(
@@ -105,13 +96,7 @@ def start(command: list[str], place: Place) -> subprocess.Popen[bytes]:
     }
     # Else DeepSpeed warns of a CPU: in ranks, and in this process, which writes replays.
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if gpus else "cpu")
-    return subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env={**os.environ, **{name: str(value) for name, value in settings.items()}},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # a terminal's Ctrl-C reaches the parent alone
-        preexec_fn=die_with_parent,
-    )
+    return start_child([sys.executable, "-m", *command], settings)
 
 
 def end(ranks: Sequence[Rank]) -> None:
@@ -142,7 +127,7 @@ def _judge(ranks: Sequence[Rank], log: Path, mistake: Path) -> None:
     if mistakes:
         raise InterveneError(**mistakes[0])
     if lost := [rank for rank in remotes if rank.returncode == LOST]:
-        raise InterveneError(
+        raise LostError(
             f"rank {lost[0].rank} was not heard of for {SILENT_SECONDS:.0f} s",
             lost[0].host,
             "the same command goes on from the last checkpoint",

@@ -38,17 +38,26 @@ def plan_replay(
 
     Errors: InterveneError for a source that does not hold these rows.
     """
+    start, path, digest = find_batches(store, experiment)
     stop = experiment.data.stretch.start
-    start = max(0, stop - experiment.trainer.replay_steps)
     trainer = dataclasses.replace(
         experiment.trainer, save_every=math.ceil((stop - start) / SAVES), save_steps=()
     )
     replaying = dataclasses.replace(experiment.control, trainer=trainer)
+    job = Job(replaying, path, 0, start, stop, weights, None, skipped, replay=True)
+    return job, Recipe(KIND, 1, key_job(job) | {"rows_sha256": digest}, (of,))
+
+
+def find_batches(store: Store, experiment: Experiment) -> tuple[int, Path, str]:
+    """The first step that a replay reads, what `open_rows` opens as the rows, and their sha256.
+
+    Errors: InterveneError for a source that does not hold these rows.
+    """
+    start = max(0, experiment.data.stretch.start - experiment.trainer.replay_steps)
     path, digest = find_earlier(
         store, experiment, start, "set trainer.optimizer_state=cold, or give the rows before too"
     )
-    job = Job(replaying, path, 0, start, stop, weights, None, skipped, replay=True)
-    return job, Recipe(KIND, 1, key_job(job) | {"rows_sha256": digest}, (of,))
+    return start, path, digest
 
 
 def build_replay(draft: Path, job: Job) -> dict[str, Any]:
