@@ -7,10 +7,11 @@ import re
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -61,11 +62,32 @@ def name_folder(arm: DictConfig) -> str:
 ConfigStore.instance().store(name="schema", node=Experiment)
 
 
+def sort_words(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
+    """A command line as Hydra reads it: overrides first, wherever `-m` and other options stand.
+
+    Args:
+        words: the command line.
+        flags: a stage's own options, and the override that each stands for.
+
+    Errors: SystemExit with 1, after a line, for an option that nobody knows.
+    """
+    words = [flags.get(word, word) for word in words]
+    known, unread = get_args_parser().parse_known_args(words)
+    for word in unread:
+        if word.startswith("-"):
+            _report(f"{word}: no such option; use {', '.join([*flags, '--help'])}, or key=value")
+            sys.exit(1)
+    overrides = [*known.overrides, *unread]
+    return [*overrides, *(word for word in words if word not in overrides)]
+
+
 def stage(
     run: Callable[[Trial], None],
     *,
     per_arm: bool = True,
     sweep: Callable[[Sequence[Trial]], None] | None = None,
+    schema: type[Experiment] = Experiment,
+    flags: Mapping[str, str] | None = None,
 ) -> Callable[[], None]:
     """Turn a function of a `Trial` into a command-line entry point.
 
@@ -77,6 +99,8 @@ def stage(
         per_arm: whether the stage is about one arm; other stages ignore a sweep.
         sweep: what to do with all arms of a sweep at once, or with one arm that is to run on a
             cluster; None runs them one after the other here.
+        schema: an experiment with the keys that this stage alone has.
+        flags: words of the command line, such as `--json`, and the override that each stands for.
     """
     asked: list[Trial] = []
 
@@ -96,8 +120,9 @@ def stage(
 
     def lead() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # so that what Hydra raises reaches the lines below
-        if not per_arm:
-            sys.argv.append("hydra.mode=RUN")
+        ConfigStore.instance().store(name="schema", node=schema)
+        alone = [] if per_arm else ["hydra.mode=RUN"]
+        sys.argv[1:] = sort_words([*sys.argv[1:], *alone], flags or {})
         try:
             main()
             if sweep and asked:

@@ -1,62 +1,190 @@
-"""Status: what is built, from what, and what is missing."""
+"""Status: how far every arm is, stage by stage, and what is missing."""
 
-from pathlib import Path
+import dataclasses
+import json
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from intervene.errors import InterveneError
+from intervene.experiment import Experiment
 from intervene.lineage import Store
+from pipelines.attempt import State, read_attempt
 from pipelines.stage import stage
+from pipelines.sweep.board import Row, draw_board, measure_artefact, show_cell, show_size
+from pipelines.sweep.queue import read_queue
+from pipelines.sweep.task import STAGES
 from pipelines.trial import Trial, list_names, list_trials
 
-STAGES = {"corpus": "rewrite", "run": "train", "readings": "evaluate"}
+INCOMPLETE = 3
+"""Exit code where something is left to do; a mistake's is 1."""
+WATCH_SECONDS = 2.0
+FLAGS = {"--json": "json=true", "--watch": "follow=true", "--tree": "tree=true"}
+
+
+@dataclass(frozen=True)
+class StatusExperiment(Experiment):
+    """An experiment, of which paths and name count, and how its status is shown.
+
+    Args:
+        json: as one JSON object.
+        follow: anew every two seconds, until nothing is left to do.
+        tree: the artefacts too, each with its ancestors.
+    """
+
+    json: bool = False
+    follow: bool = False
+    tree: bool = False
 
 
 def status(trial: Trial) -> None:
-    """Print arms × stages for every name, then the tree of artefacts with sizes."""
-    store = trial.store
-    print(f"store {store.root}")
-    for name in list_names(store):
-        print(f"\nname={name}")
-        for known in list_trials(store, name):
-            stages = {"readings": "evaluate"} if known.is_released else STAGES
-            cells = [describe_stage(known, kind) for kind in stages]
-            print(f"  {known.label:<44} {'  '.join(cells)}")
-            for kind, verb in stages.items():
-                if not known.artefacts(kind):
-                    print(f"    missing: {known.command(verb)}")
-                    break
-    print_tree(store)
-    for draft in sorted(store.root.glob("*/.*.draft")):
-        print(f"unfinished {draft.parent.name}/{draft.name[1:].removesuffix('.draft')}: "
-              "running, or interrupted; its command goes on with it")  # fmt: skip
+    """Print arms × stages of every name, or of the one that is given; then what is unfinished.
+
+    Errors: SystemExit with 3 where something is left to do, or nothing was asked for yet.
+    """
+    experiment = trial.experiment
+    assert isinstance(experiment, StatusExperiment)
+    given = any(word.startswith("name=") for word in trial.overrides)
+    while True:
+        names = [experiment.name] if given else list_names(trial.store)
+        board = {name: draw_names(trial, name) for name in names}
+        rows = [row for drawn in board.values() for row in drawn]
+        complete = bool(rows) and all(row.is_complete for row in rows)
+        if experiment.json:
+            print(json.dumps(describe_board(trial.store, board, complete=complete)))
+        else:
+            lines = show_board(trial.store, board)
+            lines += show_tree(trial.store) if experiment.tree else []
+            _print(lines, follow=experiment.follow)
+        if complete or not experiment.follow:
+            break
+        time.sleep(WATCH_SECONDS)
+    if not complete:
+        sys.exit(INCOMPLETE)
 
 
-def describe_stage(trial: Trial, kind: str) -> str:
-    """One cell of the table: the stage and how many artefacts it has."""
-    found = trial.artefacts(kind)
-    if not found:
-        return f"{STAGES[kind]} –"
-    if kind == "corpus":
-        facts = found[0].facts
-        return f"{STAGES[kind]} {facts['applied']:,} of {facts['eligible']:,} swaps"
-    return f"{STAGES[kind]} ✓" if kind == "run" else f"{STAGES[kind]} {len(found)} checkpoints"
+def draw_names(trial: Trial, name: str) -> list[Row]:
+    """The arms of a name as they stand; SLURM is asked only where an arm has a job."""
+    trials = list_trials(trial.store, name)
+    here = dataclasses.replace(trial.experiment.paths, store=trial.store.root)
+    trials = [
+        dataclasses.replace(t, experiment=dataclasses.replace(t.experiment, paths=here))
+        for t in trials
+    ]
+    open_states = (State.waiting, State.running)
+    attempts = [read_attempt(t, stage) for t in trials for stage in STAGES]
+    queue: Mapping[str, str] | None = None
+    if any(a and a.job and a.state in open_states for a in attempts):
+        try:
+            queue = read_queue()
+        except InterveneError as problem:
+            print(f"what SLURM knows is not in this: {problem}", file=sys.stderr)
+    return draw_board(trials, queue)
 
 
-def print_tree(store: Store) -> None:
+def show_board(store: Store, board: Mapping[str, Sequence[Row]]) -> list[str]:
+    """The table, with causes and missing commands below their arms, and a line of sums."""
+    lines = [f"store {store.root}"]
+    for name, rows in board.items():
+        lines += ["", f"name={name}"]
+        first = max((len(row.trial.label) for row in rows), default=0)
+        cells = [[show_cell(stage, cell) for stage, cell in row.cells.items()] for row in rows]
+        places = range(max(map(len, cells), default=0))
+        widths = [max(len(row[p]) for row in cells if p < len(row)) for p in places]
+        for row, shown in zip(rows, cells, strict=True):
+            padded = [text.ljust(width) for text, width in zip(shown, widths, strict=False)]
+            lines.append(f"  {row.trial.label.ljust(first)}  {'  '.join(padded)}".rstrip())
+            lines += _explain(row)
+        lines.append(f"  {count_stages(rows)}")
+    for kind, key in list_drafts(store):
+        lines.append(
+            f"unfinished {kind}/{key}: running, or interrupted; its command goes on with it"
+        )
+    artefacts = store.artefacts()
+    total = sum(map(measure_artefact, artefacts))
+    free = shutil.disk_usage(store.root).free if store.root.exists() else 0
+    lines.append(f"{len(artefacts):,} artefacts, {show_size(total)}; {show_size(free)} are free")
+    return lines
+
+
+def _explain(row: Row) -> list[str]:
+    """Why an arm is not complete: the causes, and the command that goes on."""
+    lines = []
+    for stage_name, cell in row.cells.items():
+        if cell.state is not State.done and cell.cause:
+            log = f"; {cell.log}" if cell.log and cell.state is not State.waiting else ""
+            lines.append(f"    {stage_name} {cell.state}: {cell.cause}{log}")
+    lacking = row.lacking
+    if lacking and row.cells[lacking].state is not State.running and not row.cells[lacking].cause:
+        lines.append(f"    missing: {row.trial.command(lacking)}")
+    return lines
+
+
+def count_stages(rows: Sequence[Row]) -> str:
+    """`12 of 27 stages done, 2 running, 1 failed; 3 of 9 arms complete`."""
+    states = [cell.state for row in rows for cell in row.cells.values()]
+    parts = [f"{states.count(State.done)} of {len(states)} stages done"]
+    parts += [f"{n} {state}" for state in State if state is not State.done
+              and (n := states.count(state))]  # fmt: skip
+    whole = sum(row.is_complete for row in rows)
+    return f"{', '.join(parts)}; {whole} of {len(rows)} arms complete"
+
+
+def describe_board(
+    store: Store, board: Mapping[str, Sequence[Row]], *, complete: bool
+) -> dict[str, Any]:
+    """The board for programs; keys that do not apply are left out."""
+    arms = [
+        {
+            "name": name,
+            "label": row.trial.label,
+            "digest": row.trial.digest,
+            "complete": row.is_complete,
+            "command": row.trial.command(row.lacking or "evaluate"),
+            "stages": {
+                stage_name: {k: v for k, v in dataclasses.asdict(cell).items() if v is not None}
+                for stage_name, cell in row.cells.items()
+            },
+        }
+        for name, rows in board.items()
+        for row in rows
+    ]
+    drafts = [f"{kind}/{key}" for kind, key in list_drafts(store)]
+    total = sum(map(measure_artefact, store.artefacts()))
+    return {"store": str(store.root), "complete": complete, "bytes": total,
+            "unfinished": drafts, "arms": arms}  # fmt: skip
+
+
+def list_drafts(store: Store) -> list[tuple[str, str]]:
+    """Kind and key of what is being built, or was left unfinished."""
+    drafts = sorted(store.root.glob("*/.*.draft"))
+    return [(path.parent.name, path.name[1:].removesuffix(".draft")) for path in drafts]
+
+
+def show_tree(store: Store) -> list[str]:
     """Every artefact that nothing descends from, with its ancestors and sizes."""
     artefacts = store.artefacts()
     parents = {p.name for artefact in artefacts for p in store.ancestors(artefact)}
-    sizes = {artefact.name: measure_folder(artefact.path) for artefact in artefacts}
-    print(f"\nartefacts ({len(artefacts)}, {sum(sizes.values()) / 1e6:,.1f} MB)")
-    for line in store.tree([a for a in artefacts if a.name not in parents]):
-        name = line.split()[0]
-        print(f"  {line:<48} {sizes[name] / 1e6:>10,.2f} MB")
+    sizes = {artefact.name: measure_artefact(artefact) for artefact in artefacts}
+    leaves = [artefact for artefact in artefacts if artefact.name not in parents]
+    tree = store.tree(leaves)
+    return ["", *(f"  {line:<48} {show_size(sizes[line.split()[0]]):>10}" for line in tree)]
 
 
-def measure_folder(path: Path) -> int:
-    """Bytes of the files below a folder."""
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+def _print(lines: Sequence[str], *, follow: bool) -> None:
+    """Print lines; those that follow one another stand in the same place of a terminal."""
+    if follow and sys.stdout.isatty():
+        height = shutil.get_terminal_size().lines - 1
+        cut = [*lines[: height - 1], f"… {len(lines) - height + 1} lines more"]
+        lines = lines if len(lines) <= height else cut
+        print("\x1b[2J\x1b[H", end="")
+    print("\n".join(lines), flush=True)
 
 
-main = stage(status, per_arm=False)
+main = stage(status, per_arm=False, schema=StatusExperiment, flags=FLAGS)
 
 if __name__ == "__main__":
     main()

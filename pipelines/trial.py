@@ -87,11 +87,15 @@ class Trial:
 
     def artefacts(self, kind: str) -> list[Artefact]:
         """What of a kind is noted for this arm and in the store."""
+        found = [self.store.get(kind, key) for key in self.keys(kind)]
+        return [artefact for artefact in found if artefact is not None]
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys that are noted of a kind for this arm, built or not."""
         if not self._path.exists():
             return []
-        keys = self._read()["artefacts"].get(kind, [])
-        found = [self.store.get(kind, key) for key in keys]
-        return [artefact for artefact in found if artefact is not None]
+        keys: list[str] = self._read()["artefacts"].get(kind, [])
+        return keys
 
     def _read(self) -> dict[str, Any]:
         note: dict[str, Any] = json.loads(self._path.read_text())

@@ -9,18 +9,16 @@ from intervene.training.start.checkpoint import demand_checkpoint
 from intervene.training.start.revision import find_revision
 from pipelines.checkpoints import plan_arm
 from pipelines.heldout import demand_heldout
-from pipelines.sweep.task import EVALUATE, REWRITE, TRAIN, Task
+from pipelines.sweep.task import EVALUATE, PREPARE, REWRITE, TRAIN, Task
 from pipelines.trial import Trial
 
 
 def is_built(task: Task) -> bool:
-    """Whether nothing is left to do of a task; nothing is built or fetched to find out.
-
-    A checkpoint counts as not built: preparing one that is there takes seconds, and only those
-    tasks ask for it that train.
-    """
-    looks = {REWRITE: _is_rewritten, TRAIN: _is_trained, EVALUATE: _is_evaluated}
-    return task.stage in looks and all(map(looks[task.stage], task.trials))
+    """Whether nothing is left to do of a task; nothing is built or fetched to find out."""
+    looks = {
+        REWRITE: _is_rewritten, PREPARE: _is_prepared, TRAIN: _is_trained, EVALUATE: _is_evaluated
+    }  # fmt: skip
+    return all(map(looks[task.stage], task.trials))
 
 
 def _is_rewritten(trial: Trial) -> bool:
@@ -32,6 +30,18 @@ def _is_rewritten(trial: Trial) -> bool:
     except InterveneError:
         return False
     trial.note(corpus)
+    return True
+
+
+def _is_prepared(trial: Trial) -> bool:
+    """Whether the checkpoint is there; of one on the Hub that is not known: asking fetches it."""
+    experiment = trial.experiment
+    if find_revision(experiment.model, experiment.data.stretch.start):
+        return False
+    try:
+        demand_checkpoint(trial.store, experiment, "")
+    except InterveneError:
+        return False
     return True
 
 

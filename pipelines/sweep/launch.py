@@ -33,7 +33,9 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
         first.setdefault(trial.digest, trial).note()
     arms = list(first.values())
     every = list_tasks(arms, stages)
-    left = drop_idle([task for task in every if not is_built(task)])
+    left = [task for task in every if not is_built(task)]
+    if TRAIN in stages:
+        left = drop_idle(left)
     built = len(every) - len(left)
     say(
         f"{len(arms)} arms, {built} of {len(every)} tasks done already; each arm's logs are in "
@@ -58,8 +60,7 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
 def drop_idle(tasks: Sequence[Task]) -> list[Task]:
     """The tasks without the preparations of checkpoints from which nothing is left to train."""
     training = frozenset[str]().union(*(task.digests for task in tasks if task.stage == TRAIN))
-    alone = all(task.stage == PREPARE for task in tasks)  # then it is what is asked for
-    return [t for t in tasks if t.stage != PREPARE or alone or t.digests & training]
+    return [t for t in tasks if t.stage != PREPARE or t.digests & training]
 
 
 def check_launchers(arms: Sequence[Trial]) -> Launcher:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from intervene.memory import SHARE
 from intervene.training.memory.footprint import show_bytes
 from pipelines.attempt import Attempt, State, note_attempt
 from pipelines.sweep.account import Account
+from pipelines.sweep.interrupt import Interrupt
 from pipelines.sweep.room import Machine, Need, measure_machine, reckon_need
 from pipelines.sweep.task import PREPARE, Task, list_needs, write_task
 from pipelines.sweep.verdict import describe_exit, judge
@@ -80,22 +80,19 @@ class Pool:
         )
         for task in self._tasks:
             task.note(Attempt(State.waiting, log=str(task.log)))
-        try:
-            while self._waiting or self._running:
-                try:
+        with Interrupt() as interrupt:
+            try:
+                while self._waiting or self._running:
                     self._start_what_fits()
                     self._collect()
                     self._account.tell_time()
-                    time.sleep(POLL_SECONDS)
-                except KeyboardInterrupt:
-                    count = len(self._running)
-                    if confirm(f"stop {count} running tasks, which save first?", unasked=True):
-                        self._stop()
-                        raise
-        finally:
-            for running in self._running:
-                running.process.kill()
-                running.process.wait()
+                    interrupt.wait(POLL_SECONDS)
+                    if interrupt.count:
+                        self._ask(interrupt)
+            finally:
+                for running in self._running:
+                    running.process.kill()
+                    running.process.wait()
 
     def _start_what_fits(self) -> None:
         """Start what waits for nothing and fits; only what ends makes room."""
@@ -183,13 +180,24 @@ class Pool:
         self._tasks += [again, *([Task(task.stage, others)] if others else [])]
         self._waiting.insert(0, again)
 
-    def _stop(self) -> None:
-        """Tell what runs to save and stop, and wait for it."""
+    def _ask(self, interrupt: Interrupt) -> None:
+        """Ask once whether to stop; then have what runs save, and wait for it.
+
+        Errors: KeyboardInterrupt if it is to stop.
+        """
+        count = len(self._running)
+        if not confirm(f"stop {count} running tasks, which save first?", unasked=True):
+            interrupt.count = 0
+            return
         say("saving, then stopping; Ctrl-C once more stops without saving")
+        asked = interrupt.count
         for running in self._running:
             running.process.send_signal(signal.SIGTERM)
-        for running in self._running:
-            running.process.wait()
+        while any(running.process.poll() is None for running in self._running):
+            interrupt.wait(POLL_SECONDS)
+            if interrupt.count > asked:
+                break
+        raise KeyboardInterrupt
 
 
 def count_slots(every: Sequence[Task], machine: Machine) -> int:

@@ -11,6 +11,7 @@ from intervene.console import confirm, say
 from intervene.errors import InterveneError
 from pipelines.attempt import Attempt, State, note_attempt
 from pipelines.sweep.account import Account
+from pipelines.sweep.interrupt import Interrupt
 from pipelines.sweep.queue import cancel, describe_end, read_queue
 from pipelines.sweep.submission import Jobs, demand_slurm, submit_report, submit_tasks
 from pipelines.sweep.task import Task, list_needs
@@ -99,16 +100,19 @@ class Watch:
         self._silent = False
 
     def run(self) -> None:
-        """Look, tell, wait."""
-        while self._open:
-            try:
+        """Look, tell, wait.
+
+        Errors: KeyboardInterrupt when a person stops it; the jobs go on, unless they are cancelled.
+        """
+        with Interrupt() as interrupt:
+            while self._open:
                 self._look()
                 self._account.tell_time()
                 if self._open:
-                    time.sleep(self._poll)
-            except KeyboardInterrupt:
-                self._leave()
-                raise
+                    interrupt.wait(self._poll)
+                if interrupt.count:
+                    self._leave()
+                    raise KeyboardInterrupt
 
     def _look(self) -> None:
         """Tell what has changed since the last look."""

@@ -34,7 +34,7 @@ def run_task(task: Task) -> int:
         except KeyboardInterrupt:
             say("told to stop; the same command goes on from here")
             return STOPPED
-        except Exception:
+        except (Exception, SystemExit):  # a library may exit; the other arms go on
             traceback.print_exc()
             code = CRASHED
     return code
