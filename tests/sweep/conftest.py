@@ -7,12 +7,12 @@ import pytest
 
 from tests.sweep.arms import run_sweep
 
-SWEEP = ("-m", "intervention.rate=0,0.25,0.5,1", "launcher.local.workers=2")
+SWEEP = ("-m", "intervention.rate=0,0.5,1", "launcher.local.workers=2")
 
 
 @pytest.fixture(scope="session")
 def calm(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The home of four arms, two at a time; the first of pytest's processes that asks runs it."""
+    """The home of three arms, two at a time; the first of pytest's processes that asks runs it."""
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "calm"
     with home.with_suffix(".lock").open("w") as lock:

@@ -26,6 +26,12 @@ def read(trial: Trial) -> Attempt:
     return found
 
 
+def raise_running(trial: Trial, problem: BaseException) -> None:
+    with attempting([trial], "train"):
+        assert read(trial).state is State.running
+        raise problem
+
+
 @pytest.mark.parametrize(
     ("problem", "state", "cause"),
     [
@@ -39,9 +45,8 @@ def read(trial: Trial) -> Attempt:
 def test_how_it_ended_is_noted_with_its_cause(
     trial: Trial, problem: BaseException, state: State, cause: str
 ) -> None:
-    with pytest.raises(type(problem)), attempting([trial], "train"):
-        assert read(trial).state is State.running
-        raise problem
+    with pytest.raises(type(problem)):
+        raise_running(trial, problem)
     assert (read(trial).state, read(trial).cause) == (state, cause)
 
 
