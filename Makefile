@@ -21,7 +21,7 @@ endef
 export FETCH_PIP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup intervene sweep inspect audit convert rotary published report status test test-all bench roles check clean
+.PHONY: help setup intervene sweep plan fetch inspect audit convert rotary published report status prune test test-all test-slurm bench roles check clean
 
 help:  ## this list
 	@echo 'intervene: change what a language model reads at the end of its pretraining.'
@@ -43,8 +43,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 intervene: setup  ## the main job: rewrite, train, evaluate, compare (embedded default: CPU, minutes)
 	$(RUN) -m pipelines.intervene $(SWEEP) $(ARGS)
 
-sweep: setup  ## sizes by rates; choose with ARGS="sweep=... model=a,b"
+sweep: setup  ## sizes by rates, here or on SLURM: ARGS="sweep=pythia_paper launcher=slurm"
 	$(RUN) -m pipelines.intervene $(if $(findstring sweep=,$(ARGS)),,sweep=sizes_by_rates) $(ARGS)
+
+plan: setup  ## what a sweep costs, before it is started: ARGS="sweep=pythia_paper hardware=h100"
+	@$(RUN) -m pipelines.plan $(ARGS)
+
+fetch: setup  ## rows, weights and benchmarks from the Hub, for machines without a network
+	$(RUN) -m pipelines.fetch $(ARGS)
 
 inspect: setup  ## rows as they stand or before and after; search; pronouns by step
 	@$(RUN) -m pipelines.inspect $(ARGS)
@@ -64,11 +70,21 @@ published: setup  ## what the published study's own numbers show: ARGS="evals=PY
 report: setup  ## figure and report from whatever is in the store
 	$(RUN) -m pipelines.compare $(ARGS)
 
-status: setup  ## what is built, from what, and what is missing
+status: setup  ## how far every arm is; ARGS=--watch follows it, exit code 3 if it is not complete
 	@$(RUN) -m pipelines.status $(ARGS)
+
+prune: setup  ## what of the store nothing needs; ARGS=--remove removes it, when you say yes
+	@$(RUN) -m pipelines.clean $(ARGS)
 
 test: setup  ## the tests, without the slow ones
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not gpu and not slurm' $(ARGS)
+
+test-slurm: setup  ## the tests on a SLURM of three nodes: Linux, as root; installs Debian's slurm
+	@command -v slurmctld >/dev/null || [ "$$(id -u)" = 0 ] || \
+		{ echo 'error: no slurmctld: as root, apt-get install slurm-wlm munge iproute2 procps' >&2; exit 1; }
+	command -v slurmctld >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends slurm-wlm munge iproute2 procps; }
+	$(RUN) -m pytest -q -m slurm tests/slurm $(ARGS)
 
 test-all: setup  ## every test that this machine can run
 	$(RUN) -m pytest -q $(ARGS)

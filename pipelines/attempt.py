@@ -38,7 +38,7 @@ class Attempt:
 
     Args:
         state: how far it is.
-        cause: why it is not done, in one line.
+        cause: why it is not done, in one line; while it is tried again, why it was not before.
         host, pid: the process that does it, or did.
         job: its SLURM job, as `squeue` names it, or None.
         log: what it prints, or None for a terminal.
@@ -98,7 +98,7 @@ def attempting(trials: Sequence[Trial], stage: str) -> Iterator[None]:
         again = before and here["job"] and before.job == here["job"]  # SLURM began it again
         if before is None or not (again or before.state is State.waiting):
             before = Attempt(State.waiting)  # nobody but this process asked for it
-        begun.append(dataclasses.replace(before, state=State.running, cause=None, **here))
+        begun.append(dataclasses.replace(before, state=State.running, **here))
 
     def note(state: State, cause: str | None = None) -> None:
         for trial, attempt in zip(trials, begun, strict=True):
@@ -113,7 +113,7 @@ def attempting(trials: Sequence[Trial], stage: str) -> Iterator[None]:
     try:
         yield
     except LostError as problem:
-        note(State.crashed, str(problem))
+        note(State.crashed, f"crashed: {problem}")
         raise
     except InterveneError as problem:
         note(State.failed, str(problem))
@@ -123,7 +123,8 @@ def attempting(trials: Sequence[Trial], stage: str) -> Iterator[None]:
         raise
     except BaseException as problem:
         words = str(problem).strip().splitlines()
-        note(State.crashed, f"{type(problem).__name__}: {words[0] if words else 'no word of why'}")
+        why = words[0] if words else "no word of why"
+        note(State.crashed, f"crashed: {type(problem).__name__}: {why}")
         raise
     note(State.done)
 

@@ -116,7 +116,7 @@ def _explain(row: Row) -> list[str]:
     for stage_name, cell in row.cells.items():
         if cell.state is not State.done and cell.cause:
             log = f"; {cell.log}" if cell.log and cell.state is not State.waiting else ""
-            lines.append(f"    {stage_name} {cell.state}: {cell.cause}{log}")
+            lines.append(f"    {stage_name}: {cell.cause}{log}")
     lacking = row.lacking
     if lacking and row.cells[lacking].state is not State.running and not row.cells[lacking].cause:
         lines.append(f"    missing: {row.trial.command(lacking)}")

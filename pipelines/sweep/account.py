@@ -6,7 +6,7 @@ from pathlib import Path
 
 from intervene.console import LOG_SECONDS, say, show_duration
 from intervene.errors import InterveneError
-from pipelines.attempt import Attempt, State
+from pipelines.attempt import Attempt
 from pipelines.sweep.task import Task
 
 
@@ -16,11 +16,10 @@ class Account:
     Args:
         tasks: what is to be done.
         built: how many tasks were done before.
-        retries: how often a task is started again.
     """
 
-    def __init__(self, tasks: Sequence[Task], built: int, retries: int) -> None:
-        self._all, self._built, self._retries = len(tasks), built, retries
+    def __init__(self, tasks: Sequence[Task], built: int) -> None:
+        self._all, self._built = len(tasks), built
         self._done, self._running = 0, dict[Path, tuple[str, float]]()
         self._failed: list[str] = []
         self._began = self._told = time.monotonic()
@@ -40,9 +39,8 @@ class Account:
         """Tell at once why a task is not done, where it says more, and what follows."""
         self._forget(task)
         tries = attempt.crashes + attempt.stops
-        then = f"started again, {tries} of {self._retries}" if again else "given up"
-        said = "told to stop" if attempt.state is State.stopped else str(attempt.state)
-        say(f"{task.label}: {said}: {attempt.cause}; {then}; {attempt.log or task.log}")
+        then = f"started again, try {tries + 1}" if again else "given up"
+        say(f"{task.label}: {attempt.cause}; {then}; {attempt.log or task.log}")
         if not again:
             self._failed.append(task.label)
 

@@ -126,9 +126,9 @@ def settle(attempt: Attempt | None, queue: Mapping[str, str] | None) -> Attempt:
     cause = None
     if attempt.job is not None:
         if queue is not None and attempt.job not in queue:
-            cause = f"job {attempt.job} is not in the queue any more, and left no word"
+            cause = f"crashed: job {attempt.job} is not in the queue any more, and left no word"
     elif attempt.state is State.running and not attempt.is_alive:
-        cause = f"process {attempt.pid} on {attempt.host} is gone, and left no word"
+        cause = f"crashed: process {attempt.pid} on {attempt.host} is gone, and left no word"
     if cause is None:
         return attempt
     return dataclasses.replace(attempt, state=State.crashed, cause=cause)

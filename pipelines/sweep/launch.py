@@ -42,7 +42,7 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
         f"{arms[0].folder.parent}"
     )
     launcher = check_launchers(arms)
-    account = Account(left, built, launcher.retries)
+    account = Account(left, built)
     names = {arm.experiment.name: arm for arm in arms} if compares else {}
     if left and launcher.slurm:
         run_on_slurm(left, account, reports=list(names.values()))

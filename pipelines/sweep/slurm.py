@@ -166,7 +166,7 @@ class Watch:
             if attempt.state is State.waiting and lacking:
                 ended = replace(attempt, state=State.failed, cause=f"its {lacking[0]} is not done")
             elif attempt.state in (State.waiting, State.running):
-                cause = f"job {self._jobs[task]}: {describe_end(self._jobs[task])}"
+                cause = f"crashed: job {self._jobs[task]}: {describe_end(self._jobs[task])}"
                 ended = replace(attempt, state=State.crashed, cause=cause)
             if ended != attempt:
                 note_attempt(trial, task.stage, ended)

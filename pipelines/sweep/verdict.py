@@ -11,7 +11,9 @@ def judge(task: Task, how: str) -> None:
     """Note a crash of the arms for which the task's process has not said how it went."""
     for trial, attempt in zip(task.trials, task.attempts, strict=True):
         if attempt.state in (State.waiting, State.running):
-            crashed = replace(attempt, state=State.crashed, cause=how, crashes=attempt.crashes + 1)
+            crashed = replace(
+                attempt, state=State.crashed, cause=f"crashed: {how}", crashes=attempt.crashes + 1
+            )
             note_attempt(trial, task.stage, crashed)
 
 

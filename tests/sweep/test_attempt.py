@@ -36,9 +36,9 @@ def raise_running(trial: Trial, problem: BaseException) -> None:
     ("problem", "state", "cause"),
     [
         (InterveneError("wrong", "here", "mend it"), State.failed, "here: wrong; mend it"),
-        (LostError("lost", "n1", "again"), State.crashed, "n1: lost; again"),
-        (RuntimeError("CUDA error\nat x"), State.crashed, "RuntimeError: CUDA error"),
-        (SystemExit(3), State.crashed, "SystemExit: 3"),
+        (LostError("lost", "n1", "again"), State.crashed, "crashed: n1: lost; again"),
+        (RuntimeError("CUDA error\nat x"), State.crashed, "crashed: RuntimeError: CUDA error"),
+        (SystemExit(3), State.crashed, "crashed: SystemExit: 3"),
         (KeyboardInterrupt(), State.stopped, "told to stop"),
     ],
 )

@@ -82,7 +82,7 @@ def test_crashes_are_told_at_once_and_the_other_arms_finish(calm: Path, tmp_path
     crashes = [n for n, line in enumerate(lines) if "train tiny feminise-r0.5" in line
                and "crashed: FileExistsError" in line]  # fmt: skip
     assert len(crashes) == 2
-    assert "started again, 1 of 1" in lines[crashes[0]]
+    assert "started again, try 2" in lines[crashes[0]]
     assert "given up" in lines[crashes[1]]
     log = Path(lines[crashes[1]].rsplit("; ", 1)[1])
     assert log.read_text().count("Traceback") == 2
@@ -101,7 +101,7 @@ def test_crashes_are_told_at_once_and_the_other_arms_finish(calm: Path, tmp_path
     assert job.returncode == 0, said
     assert said.count("crashed: its process was ended by SIGKILL") == 1
     assert said.count("crashed: RuntimeError: training ended with exit codes [-9]") == 1
-    assert "started again, 2 of 2" in said
+    assert "started again, try 3" in said
     assert said.count(": begun") == 4  # three tries at training, and evaluation
     ours, theirs = digest_store(tmp_path), digest_store(calm)
     assert theirs.items() <= ours.items()
