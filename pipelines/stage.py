@@ -119,44 +119,52 @@ def stage(
                 run(trial)
 
     def lead() -> None:
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # so that what Hydra raises reaches the lines below
         ConfigStore.instance().store(name="schema", node=schema)
         alone = [] if per_arm else ["hydra.mode=RUN"]
         sys.argv[1:] = sort_words([*sys.argv[1:], *alone], flags or {})
-        try:
+        with ending():
             main()
             if sweep and asked:
                 with reporting("the sweep"):
                     sweep(asked)
-        except (HydraException, OmegaConfBaseException) as problem:
-            _report(_flatten(problem))
-        except (AssertionError, AttributeError) as problem:
-            # So OmegaConf meets a value given for a part of what is null, such as data.order.seed.
-            if "omegaconf" not in traceback.extract_tb(problem.__traceback__)[-1].filename:
-                raise
-            _report(f"{' '.join(sys.argv[1:])}: sets a part of what is null here; --help shows it")
-        except KeyboardInterrupt:
-            say("interrupted; the same command goes on from here")
-            sys.exit(130)
-        if _failed:
-            sys.exit(1)
 
-    @functools.wraps(run)
-    def enter() -> None:
-        sharded = any(re.match(r"(corpus\.)?shard=\d", word) for word in sys.argv)
-        try:
-            place = None if sharded else take_place()  # a shard's processes each do their own part
-            if place is None:
-                lead()
-            else:
-                from intervene.training.ranks.attendance import attend  # imports torch
+    return functools.wraps(run)(lambda: enter(lead))
 
-                attend(place, lead)
-        except InterveneError as problem:  # of the launcher's variables
-            say(f"error: {problem}")
-            sys.exit(1)
 
-    return enter
+def enter(lead: Callable[[], None]) -> None:
+    """Lead, or be one of a launcher's other processes, which take part in trainings alone."""
+    sharded = any(re.match(r"(corpus\.)?shard=\d", word) for word in sys.argv)
+    try:
+        place = None if sharded else take_place()  # a shard's processes each do their own part
+        if place is None:
+            lead()
+        else:
+            from intervene.training.ranks.attendance import attend  # imports torch
+
+            attend(place, lead)
+    except InterveneError as problem:  # of the launcher's variables
+        say(f"error: {problem}")
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """End with a line for what Hydra refuses and for Ctrl-C, and with 1 if anything failed."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that what Hydra raises reaches the lines below
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as problem:
+        _report(_flatten(problem))
+    except (AssertionError, AttributeError) as problem:
+        # So OmegaConf meets a value given for a part of what is null, such as data.order.seed.
+        if "omegaconf" not in traceback.extract_tb(problem.__traceback__)[-1].filename:
+            raise
+        _report(f"{' '.join(sys.argv[1:])}: sets a part of what is null here; --help shows it")
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        sys.exit(130)
+    if _failed:
+        sys.exit(1)
 
 
 def launching(*stages: str) -> Callable[[Sequence[Trial]], None]:

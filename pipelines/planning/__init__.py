@@ -1,0 +1,1 @@
+"""What a sweep will take, reckoned before anything of it is started."""
