@@ -26,7 +26,7 @@ class Hardware:
     gpus: int | None
     memory: float | None
     mfu: float
-    tokens_per_s: dict[str, float] = field(default_factory=dict)
+    tokens_per_s: dict[str, float] = field(default_factory=dict, hash=False)
     table: str | None = None
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ def test_every_option_composes(group: str, option: str) -> None:
     extra = LOCAL if (group, option) in {("data", "local"), ("data", "documents")} else []
     experiment = compose_experiment(f"{group}={option}", *extra)
     assert from_json(Experiment, to_json(experiment)) == experiment
+    assert hash(experiment) == hash(from_json(Experiment, to_json(experiment)))
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "sweep").glob("*.yaml")), ids=lambda p: p.stem)
