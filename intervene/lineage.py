@@ -124,13 +124,11 @@ class Store:
             resumable: an interrupted build left in the draft is handed back to `build` to go on
                 with; otherwise it is cleared first.
         """
-        artefact = self.find(recipe)
-        if artefact is not None:
+        if (artefact := self.find(recipe)) is not None:
             _tell_reused(artefact)
             return artefact
         with self._lock(recipe):
-            artefact = self.find(recipe)  # another process may have built it while this one waited
-            if artefact is not None:
+            if (artefact := self.find(recipe)) is not None:  # by another, while this one waited
                 _tell_reused(artefact)
                 return artefact
             draft = self._draft(recipe)
@@ -162,8 +160,7 @@ class Store:
         Returns:
             The artefact, or None while parts of others are missing; and what is missing.
         """
-        artefact = self.find(recipe)
-        if artefact is not None:
+        if (artefact := self.find(recipe)) is not None:
             _tell_reused(artefact)
             return artefact, []
         draft, missing = self._draft(recipe), []
@@ -256,6 +253,9 @@ class Store:
             (self.root / ".locks").mkdir(parents=True, exist_ok=True)
             (self.root / recipe.kind).mkdir(exist_ok=True)
             lock = (self.root / ".locks" / f"{recipe.kind}-{recipe.key}").open("a+")
+            if not lock.tell():  # what a draft is built from, for housekeeping: no manifest has it
+                lock.write("".join(f"{parent.name}\n" for parent in recipe.inputs) or "\n")
+                lock.flush()
         except OSError as problem:
             raise InterveneError(
                 f"cannot write here: {problem.strerror}", "paths.store", f"check {self.root}"

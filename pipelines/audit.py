@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from hydra.core.config_store import ConfigStore
-
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment
 from intervene.rewriting.audit import audit_rows, sample_rows, show_counts, write_counts
@@ -94,11 +92,7 @@ def show_precision(lines: list[Line]) -> list[str]:
     return [*shown, ""]
 
 
-def main() -> None:
-    """Run the stage, whose config has an `audit` node."""
-    ConfigStore.instance().store(name="schema", node=AuditExperiment)
-    stage(audit, per_arm=False)()
-
+main = stage(audit, per_arm=False, schema=AuditExperiment)
 
 if __name__ == "__main__":
     main()

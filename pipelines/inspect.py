@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from intervene.arm import Arm
@@ -186,13 +185,11 @@ def open_steps(trial: Trial, steps: Stretch) -> Source:
 
 
 def read_command(words: list[str]) -> list[str]:
-    """The command line for Hydra: `--json` is a key, and what follows `search=` is plain text."""
+    """The command line for Hydra: what follows `search=` is plain text."""
     read = []
     for word in words:
         key, given, text = word.partition("=")
-        if word == "--json":
-            read.append("json=true")
-        elif key == "search" and given:
+        if key == "search" and given:
             escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
             read.append(f"search={QuotedString(escaped, Quote.single).with_quotes()}")
         else:
@@ -201,11 +198,10 @@ def read_command(words: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run the stage, whose config has the keys of `InspectExperiment` too."""
+    """Run the stage."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a pager that is closed early is no mistake
-    ConfigStore.instance().store(name="schema", node=InspectExperiment)
     sys.argv[1:] = read_command(sys.argv[1:])
-    stage(inspect)()
+    stage(inspect, schema=InspectExperiment, flags={"--json": "json=true"})()
 
 
 if __name__ == "__main__":
