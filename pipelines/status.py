@@ -118,8 +118,9 @@ def _explain(row: Row) -> list[str]:
             log = f"; {cell.log}" if cell.log and cell.state is not State.waiting else ""
             lines.append(f"    {stage_name}: {cell.cause}{log}")
     lacking = row.lacking
-    if lacking and row.cells[lacking].state is not State.running and not row.cells[lacking].cause:
-        lines.append(f"    missing: {row.trial.command(lacking)}")
+    cell = row.cells[lacking] if lacking else None
+    if cell and cell.state is not State.running and not (cell.cause or cell.log):
+        lines.append(f"    missing: {row.trial.command(str(lacking))}")
     return lines
 
 

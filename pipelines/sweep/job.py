@@ -1,5 +1,6 @@
 """What a SLURM job of a sweep runs: its task under srun, and then whatever that asks for."""
 
+import os
 import subprocess
 import sys
 import time
@@ -36,7 +37,8 @@ def run_job(path: str) -> None:
     # The processes end one another, all with rank 0's exit code, which srun would change.
     srun = ["srun", "--kill-on-bad-exit=0", f"--cpus-per-task={cpus}", "--open-mode=append",
             f"--output={task.log}", f"--error={task.log}"]  # fmt: skip
-    code = subprocess.call([*srun, sys.executable, "-m", "pipelines.sweep.worker", path])
+    command = [*srun, sys.executable, "-m", "pipelines.sweep.worker", path]
+    code = subprocess.call(command, env={"OMP_NUM_THREADS": str(cpus), **os.environ})
     how = f"srun ended with exit code {code}" if code < 128 else describe_exit(128 - code)
     judge(task, how)
     again = list_again(task)

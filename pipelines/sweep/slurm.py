@@ -3,8 +3,10 @@
 The jobs need this process no more: when it dies, the same command watches them again.
 """
 
+import contextlib
+import fcntl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from intervene.console import confirm, say
@@ -31,15 +33,26 @@ def run_on_slurm(tasks: Sequence[Task], account: Account, *, reports: Sequence[T
 
     Errors: KeyboardInterrupt when a person stops watching, or cancels the jobs.
     """
-    watched, rest = adopt_jobs(tasks, read_queue())
-    if watched:
-        say(f"{len(watched)} tasks have jobs already, which are watched")
-    jobs = submit_tasks(rest, watched)
-    if rest:
-        say(f"submitted {len(rest)} tasks as jobs {show_jobs([jobs[task] for task in rest])}")
-        for trial in reports:
-            say(f"compared at last by job {submit_report(trial, jobs)}")
+    with _alone(tasks[0].trials[0]):
+        watched, rest = adopt_jobs(tasks, read_queue())
+        if watched:
+            say(f"{len(watched)} tasks have jobs already, which are watched")
+        jobs = submit_tasks(rest, watched)
+        if rest:
+            say(f"submitted {len(rest)} tasks as jobs {show_jobs([jobs[task] for task in rest])}")
+            for trial in reports:
+                say(f"compared at last by job {submit_report(trial, jobs)}")
     Watch(jobs, account).run()
+
+
+@contextlib.contextmanager
+def _alone(trial: Trial) -> Iterator[None]:
+    """Let one process at a time submit: the next one finds its jobs."""
+    folder = trial.experiment.paths.runs / trial.experiment.name / "slurm"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def adopt_jobs(tasks: Sequence[Task], queue: dict[str, str]) -> tuple[Jobs, list[Task]]:
