@@ -65,11 +65,7 @@ def group_tasks(tasks: Sequence[Task], jobs: Jobs) -> list[list[Task]]:
 def _submit_array(group: Sequence[Task], jobs: Jobs) -> Jobs:
     """Submit tasks of one stage as one array; their jobs."""
     trial, stage = group[0].trials[0], group[0].stage
-    needed = [need for task in group for need in list_needs(task, list(jobs))]
-    held = [jobs[need] for need in needed]
-    dependency = join_after("afterany", held)
-    if stage == EVALUATE and held:
-        dependency = _follow(held, len(group))
+    dependency = depend(group, jobs)
     executor = prepare_executor(trial, stage, demand_slurm(trial), dependency)
     paths = [str(write_task(task)) for task in group]
 
@@ -83,7 +79,15 @@ def _submit_array(group: Sequence[Task], jobs: Jobs) -> Jobs:
     return dict(zip(group, numbers, strict=True))
 
 
-def _follow(held: Sequence[str], count: int) -> str:
+def depend(group: Sequence[Task], jobs: Jobs) -> str | None:
+    """What an array waits for: the end of all that its tasks need, or its arms' own trainings."""
+    held = [jobs[need] for task in group for need in list_needs(task, list(jobs))]
+    if group[0].stage == EVALUATE and held:
+        return _follow(held, len(group))
+    return join_after("afterany", held)
+
+
+def _follow(held: Sequence[str], count: int) -> str | None:
     """The dependency of evaluations on the trainings that they follow, one each, in their order.
 
     `aftercorr` pairs the jobs of two arrays place by place; only whole arrays can be paired.
