@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,17 +48,24 @@ class Site:
     folder: Path
     cluster: Cluster
 
+    def command(self, stage: str, *overrides: str) -> list[str]:
+        """A stage of small arms."""
+        return [sys.executable, "-m", f"pipelines.{stage}", *SMALL, *overrides]
+
+    def environment(self) -> dict[str, str]:
+        """In which it finds the cluster and its own store."""
+        return self.cluster.environment() | {
+            "INTERVENE_STORE": str(self.folder / "store"),
+            "INTERVENE_RUNS": str(self.folder / "runs"),
+            "OMP_NUM_THREADS": "1",
+        }
+
     def start(self, stage: str, *overrides: str) -> subprocess.Popen[str]:
         """Start a command, whose standard error is to be read."""
         return subprocess.Popen(
-            [str(ROOT / ".venv/bin/python"), "-m", f"pipelines.{stage}", *SMALL, *overrides],
+            self.command(stage, *overrides),
             cwd=self.folder,
-            env=self.cluster.environment()
-            | {
-                "INTERVENE_STORE": str(self.folder / "store"),
-                "INTERVENE_RUNS": str(self.folder / "runs"),
-                "OMP_NUM_THREADS": "1",
-            },
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
