@@ -6,7 +6,7 @@ from intervene.console import say
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment, Scope
 from intervene.training.batches import check_division
-from intervene.training.job import count_processes
+from intervene.training.job import check_context, count_processes
 from intervene.training.start.folder import check_checkpoint
 from intervene.training.watching.trackers import check_trackers
 from pipelines.compare import compare
@@ -14,6 +14,7 @@ from pipelines.evaluate import check_scope, evaluate_arm
 from pipelines.fetch import fetch
 from pipelines.rewrite import rewrite
 from pipelines.stage import reporting, stage
+from pipelines.sweep.queue import check_slurm
 from pipelines.sweep.task import STAGES
 from pipelines.train import train
 from pipelines.trial import Trial
@@ -67,6 +68,8 @@ def check(trial: Trial) -> None:
             f"corpus.shard={experiment.corpus.shard}",
             "give it to every process of `pipelines.rewrite`, then run this without it",
         )
+    if experiment.launcher.slurm:
+        check_slurm()
     check_scope(experiment)
     if experiment.arm is Scope.none or experiment.shard is not None:
         raise InterveneError(
@@ -74,6 +77,7 @@ def check(trial: Trial) -> None:
             f"arm={experiment.arm} shard={experiment.shard}",
             "leave them out, or give them to `pipelines.evaluate`",
         )
+    check_context(experiment)
     check_checkpoint(experiment)
     check_trackers(experiment.watch)
     check_division(

@@ -196,8 +196,10 @@ def reporting(what: str) -> Iterator[None]:
 
 
 def _report(line: str) -> None:
+    """Tell of a mistake, once however many arms make it."""
+    if line not in _failed:
+        say(f"error: {line}")
     _failed.append(line)
-    say(f"error: {line}")
 
 
 def _flatten(problem: Exception) -> str:

@@ -124,13 +124,7 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
     """
     trainer, data = job.experiment.trainer, job.experiment.data
     world = count_processes(trainer.processes)
-    if data.row_tokens - 1 > job.experiment.model.context:
-        raise InterveneError(
-            f"rows of {data.row_tokens:,} tokens give {data.row_tokens - 1:,} positions, "
-            f"the model has {job.experiment.model.context:,}",
-            "model.context",
-            "use the rows that the model was trained on, or raise it",
-        )
+    check_context(job.experiment)
     check_division(data.rows_per_step, world, trainer.micro_batch or 1)
     check_save_steps(job)
     check_disk(folder, job)
@@ -165,6 +159,21 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 3),
         **facts,
     }
+
+
+def check_context(experiment: Experiment) -> None:
+    """Refuse rows that are longer than the model's context.
+
+    Errors: InterveneError that says how long both are.
+    """
+    positions, context = experiment.data.row_tokens - 1, experiment.model.context
+    if positions > context:
+        raise InterveneError(
+            f"rows of {positions + 1:,} tokens give {positions:,} positions, "
+            f"the model {experiment.model.name} has {context:,}",
+            "model.context",
+            "choose the model that the rows are for, or raise it",
+        )
 
 
 def check_save_steps(job: Job) -> None:

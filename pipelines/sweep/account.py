@@ -35,14 +35,14 @@ class Account:
         self._done += 1
         say(f"{task.label}: done in {show_duration(seconds)}  {self._count()}")
 
-    def fail(self, task: Task, attempt: Attempt, *, again: bool) -> None:
-        """Tell at once why a task is not done, where it says more, and what follows."""
+    def fail(self, task: Task, part: Task, attempt: Attempt, *, again: bool) -> None:
+        """Tell at once why a part of a task is not done, where it says more, and what follows."""
         self._forget(task)
-        tries = attempt.crashes + attempt.stops
-        then = f"started again, try {tries + 1}" if again else "given up"
-        say(f"{task.label}: {attempt.cause}; {then}; {attempt.log or task.log}")
+        label = task.label if part.digests == task.digests else f"{task.stage} {part.arms}"
+        then = f"started again, try {attempt.crashes + attempt.stops + 1}" if again else "given up"
+        say(f"{label}: {attempt.cause}; {then}; {attempt.log or task.log}")
         if not again:
-            self._failed.append(task.label)
+            self._failed.append(label)
 
     def skip(self, task: Task, stage: str) -> None:
         """Tell that a task cannot be done, as another was not."""

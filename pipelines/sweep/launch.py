@@ -6,7 +6,6 @@ from intervene.console import say
 from intervene.errors import InterveneError
 from intervene.launcher import Launcher
 from intervene.training.ranks.place import take_place
-from pipelines.attempt import State
 from pipelines.compare import compare
 from pipelines.stage import reporting
 from pipelines.sweep.account import Account
@@ -14,6 +13,7 @@ from pipelines.sweep.built import is_built
 from pipelines.sweep.local import Pool
 from pipelines.sweep.slurm import run_on_slurm
 from pipelines.sweep.task import PREPARE, TRAIN, Task, list_tasks
+from pipelines.sweep.verdict import list_failures
 from pipelines.sweep.worker import STOPPED, run_task
 from pipelines.trial import Trial
 
@@ -28,10 +28,9 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
 
     Errors: InterveneError when everything else is done, if a task is not.
     """
-    first: dict[str, Trial] = {}
-    for trial in trials:
-        first.setdefault(trial.digest, trial).note()
-    arms = list(first.values())
+    launcher, arms = check_launchers(trials), select_arms(trials)
+    for arm in arms:
+        arm.note()
     every = list_tasks(arms, stages)
     left = [task for task in every if not is_built(task)]
     if TRAIN in stages:
@@ -41,7 +40,6 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
         f"{len(arms)} arms, {built} of {len(every)} tasks done already; each arm's logs are in "
         f"{arms[0].folder.parent}"
     )
-    launcher = check_launchers(arms)
     account = Account(left, built)
     names = {arm.experiment.name: arm for arm in arms} if compares else {}
     if left and launcher.slurm:
@@ -55,6 +53,16 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
         with reporting(f"comparing name={arm.experiment.name}"):
             compare(arm)
     account.close()
+
+
+def select_arms(trials: Sequence[Trial]) -> list[Trial]:
+    """Each arm once; a line says so if it is asked for with several evaluations."""
+    arms: dict[str, Trial] = {}
+    for trial in trials:
+        first = arms.setdefault(trial.digest, trial)
+        if first.experiment.evaluation != trial.experiment.evaluation:
+            say(f"{trial.label}: it is scored as it is asked for first; give others by themselves")
+    return list(arms.values())
 
 
 def drop_idle(tasks: Sequence[Task]) -> list[Task]:
@@ -95,7 +103,5 @@ def _run_in_place(tasks: Sequence[Task], account: Account) -> None:
             raise KeyboardInterrupt
         if code == 0:
             account.end(task)
-            continue
-        for trial, attempt in zip(task.trials, task.attempts, strict=True):
-            if attempt.state is not State.done:
-                account.fail(Task(task.stage, (trial,)), attempt, again=False)
+        for part, attempt in list_failures(task):
+            account.fail(task, part, attempt, again=False)

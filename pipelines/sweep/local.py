@@ -12,12 +12,12 @@ from intervene.console import confirm, say
 from intervene.launcher import Local
 from intervene.memory import SHARE
 from intervene.training.memory.footprint import show_bytes
-from pipelines.attempt import Attempt, State, note_attempt
+from pipelines.attempt import Attempt, State
 from pipelines.sweep.account import Account
 from pipelines.sweep.interrupt import Interrupt
 from pipelines.sweep.room import Machine, Need, measure_machine, reckon_need
 from pipelines.sweep.task import PREPARE, Task, list_needs, write_task
-from pipelines.sweep.verdict import describe_exit, judge
+from pipelines.sweep.verdict import describe_exit, judge, list_failures
 from pipelines.trial import Trial
 
 POLL_SECONDS = 0.1
@@ -134,7 +134,7 @@ class Pool:
         machine, need = self._machine, reckon_need(task, self._machine)
         gpus = tuple(self._list_free()[: need.gpus])
         beside = min(self._slots, self._prepared) if task.stage == PREPARE else self._slots
-        ranks = task.trials[0].experiment.trainer.processes or 1
+        ranks = max(need.gpus, task.trials[0].experiment.trainer.processes or 1)
         settings: dict[str, object] = {SHARE: machine.memory // beside}
         if "OMP_NUM_THREADS" not in os.environ:
             settings["OMP_NUM_THREADS"] = max(1, machine.cores // beside // ranks)
@@ -156,19 +156,17 @@ class Pool:
             self._changed = True
             task = running.task
             judge(task, describe_exit(code))
-            left = []
-            for trial, attempt in zip(task.trials, task.attempts, strict=True):
-                if attempt.state is State.done:
-                    continue
+            left = list[Trial]()
+            for part, attempt in list_failures(task):
                 tries = attempt.crashes + attempt.stops
                 again = attempt.state is not State.failed and tries <= self._retries
-                self._account.fail(Task(task.stage, (trial,)), attempt, again=again)
+                self._account.fail(task, part, attempt, again=again)
                 if again:
-                    note_attempt(trial, task.stage, replace(attempt, state=State.waiting))
-                    left.append(trial)
+                    part.note(replace(attempt, state=State.waiting))
+                    left += part.trials
             if left:
                 self._put_back(task, left)
-            elif all(attempt.state is State.done for attempt in task.attempts):
+            elif is_behind(task, task):
                 self._account.end(task)
 
     def _put_back(self, task: Task, left: Sequence[Trial]) -> None:

@@ -1,6 +1,7 @@
 """What SLURM says of jobs: which are in its queue, and how one ended that is not."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -10,21 +11,31 @@ LIMIT_SECONDS = 60.0
 LIVE = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING,REQUEUED,REQUEUE_HOLD,RESIZING,SIGNALING"
 
 
+def check_slurm() -> None:
+    """Refuse a machine that cannot submit.
+
+    Errors: InterveneError.
+    """
+    for program in ("sbatch", "squeue", "scontrol"):
+        if shutil.which(program) is None:
+            raise InterveneError(
+                f"{program} is not installed here",
+                "launcher=slurm",
+                "run this on a machine that submits to SLURM, or set launcher=local",
+            )
+
+
 def ask_slurm(*command: str) -> str:
     """What a command of SLURM prints.
 
-    Errors: InterveneError if it is not installed, or its controller does not answer.
+    Errors: InterveneError if the controller does not answer, or refuses.
     """
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
         )
     except FileNotFoundError as problem:
-        raise InterveneError(
-            f"{command[0]} is not installed here",
-            "launcher=slurm",
-            "run this on a machine that submits to SLURM, or set launcher=local",
-        ) from problem
+        raise _refuse(command, "it is not installed here") from problem
     except subprocess.TimeoutExpired as problem:
         raise _refuse(command, f"no answer in {LIMIT_SECONDS:.0f} s") from problem
     except subprocess.CalledProcessError as problem:

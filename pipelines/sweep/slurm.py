@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from intervene.console import confirm, say
 from intervene.errors import InterveneError
-from pipelines.attempt import Attempt, State, note_attempt
+from pipelines.attempt import Attempt, State
 from pipelines.sweep.account import Account
 from pipelines.sweep.interrupt import Interrupt
 from pipelines.sweep.queue import cancel, describe_end, read_queue
 from pipelines.sweep.submission import Jobs, demand_slurm, submit_report, submit_tasks
 from pipelines.sweep.task import Task, list_needs
+from pipelines.sweep.verdict import list_failures
 from pipelines.trial import Trial
 
 SETTLE_SECONDS = 15.0
@@ -156,7 +157,7 @@ class Watch:
         tries = sum(attempt.crashes + attempt.stops for attempt in attempts)
         if tries > seen.tries and alive:
             last = max(attempts, key=lambda attempt: attempt.crashes + attempt.stops)
-            self._account.fail(task, last, again=True)
+            self._account.fail(task, task, last, again=True)
             seen.running = False
         seen.tries = max(tries, seen.tries)
         if not seen.running and any(attempt.state is State.running for attempt in attempts):
@@ -174,17 +175,17 @@ class Watch:
         """Tell why a task whose job has ended is not done."""
         lacking = [need.stage for need in list_needs(task, list(self._jobs))
                    if any(a.state is not State.done for a in need.attempts)]  # fmt: skip
-        for trial, attempt in zip(task.trials, task.attempts, strict=True):
+        job = self._jobs[task]
+        for part, attempt in list_failures(task):
             ended = attempt
             if attempt.state is State.waiting and lacking:
                 ended = replace(attempt, state=State.failed, cause=f"its {lacking[0]} is not done")
             elif attempt.state in (State.waiting, State.running):
-                cause = f"crashed: job {self._jobs[task]}: {describe_end(self._jobs[task])}"
+                cause = f"crashed: job {job}: {describe_end(job)}"
                 ended = replace(attempt, state=State.crashed, cause=cause)
             if ended != attempt:
-                note_attempt(trial, task.stage, ended)
-            if ended.state is not State.done:
-                self._account.fail(Task(task.stage, (trial,)), ended, again=False)
+                part.note(ended)
+            self._account.fail(task, part, ended, again=False)
 
     def _leave(self) -> None:
         """Ask once whether the jobs are to be cancelled."""

@@ -109,21 +109,11 @@ def join_after(kind: str, jobs: Sequence[str]) -> str | None:
 def prepare_executor(
     trial: Trial, stage: str, slurm: Slurm, dependency: str | None
 ) -> submitit.SlurmExecutor:
-    """What submits jobs of a stage.
-
-    Errors: InterveneError where there is no SLURM.
-    """
+    """What submits jobs of a stage."""
     given = slurm.find_resources(stage)
     experiment = trial.experiment
     folder = experiment.paths.runs / experiment.name / "slurm"
-    try:
-        executor = submitit.SlurmExecutor(folder / "%j")
-    except RuntimeError as problem:
-        raise InterveneError(
-            "srun is not installed here",
-            "launcher=slurm",
-            "run this on a machine that submits to SLURM, or set launcher=local",
-        ) from problem
+    executor = submitit.SlurmExecutor(folder / "%j")
     options: dict[str, Any] = {"requeue": True, **slurm.options}
     if dependency:
         options |= {"dependency": dependency, "kill-on-invalid-dep": "yes"}

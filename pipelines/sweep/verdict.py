@@ -3,8 +3,9 @@
 import signal
 from dataclasses import replace
 
-from pipelines.attempt import State, note_attempt
+from pipelines.attempt import Attempt, State, note_attempt
 from pipelines.sweep.task import Task
+from pipelines.trial import Trial
 
 
 def judge(task: Task, how: str) -> None:
@@ -15,6 +16,18 @@ def judge(task: Task, how: str) -> None:
                 attempt, state=State.crashed, cause=f"crashed: {how}", crashes=attempt.crashes + 1
             )
             note_attempt(trial, task.stage, crashed)
+
+
+def list_failures(task: Task) -> list[tuple[Task, Attempt]]:
+    """The parts of a task that are not done, each with what became of it: arms of one cause."""
+    parts: dict[tuple[object, ...], list[tuple[Trial, Attempt]]] = {}
+    for trial, attempt in zip(task.trials, task.attempts, strict=True):
+        if attempt.state is not State.done:
+            alike = attempt.state, attempt.cause, attempt.crashes, attempt.stops
+            parts.setdefault(alike, []).append((trial, attempt))
+    return [
+        (Task(task.stage, tuple(trial for trial, _ in part)), part[0][1]) for part in parts.values()
+    ]
 
 
 def describe_exit(code: int) -> str:
