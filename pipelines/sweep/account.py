@@ -68,7 +68,8 @@ class Account:
                 f"{len(self._failed)} of {self._all + self._built} tasks are not done: "
                 f"{', '.join(self._failed[:4])}{', …' if len(self._failed) > 4 else ''}",
                 "the lines above",
-                "mend what they name; the same command goes on with what is left",
+                "mend what they name, and the same command goes on with what is left; "
+                "`pipelines.compare` reports on what is there",
             )
 
     def _forget(self, task: Task) -> float:

@@ -24,7 +24,7 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
     Args:
         trials: the arms; a later one with the same weights is left out.
         stages: of `STAGES`.
-        compares: whether the arms of each name are compared at last.
+        compares: whether the arms of each name are compared at last, if all tasks are done.
 
     Errors: InterveneError when everything else is done, if a task is not.
     """
@@ -49,10 +49,10 @@ def launch(trials: Sequence[Trial], stages: Sequence[str], *, compares: bool = F
     elif left:
         assert launcher.local
         Pool(left, every, launcher.local, launcher.retries, account).run()
+    account.close()
     for arm in names.values():
         with reporting(f"comparing name={arm.experiment.name}"):
             compare(arm)
-    account.close()
 
 
 def select_arms(trials: Sequence[Trial]) -> list[Trial]:

@@ -40,11 +40,15 @@ def submit_tasks(tasks: Sequence[Task], jobs: Jobs) -> Jobs:
 
 
 def submit_report(trial: Trial, jobs: Jobs) -> str:
-    """Submit the comparison of a name's arms, for when all of its jobs have ended; its job."""
+    """Submit the comparison of a name's arms, for when all of its jobs have gone well; its job."""
     name = trial.experiment.name
-    mine = [job for task, job in jobs.items() if task.trials[0].experiment.name == name]
+    mine = [
+        job.partition("_")[0]  # whole arrays, lest hundreds of arms are named
+        for task, job in jobs.items()
+        if task.trials[0].experiment.name == name
+    ]
     slurm = demand_slurm(trial)
-    executor = prepare_executor(trial, "compare", slurm, join_after("afterany", mine))
+    executor = prepare_executor(trial, "compare", slurm, join_after("afterok", mine))
     [job] = _submit(executor, lambda: [executor.submit(compare, trial)])
     return job
 
