@@ -34,16 +34,18 @@ def run_on_slurm(tasks: Sequence[Task], account: Account, *, reports: Sequence[T
 
     Errors: KeyboardInterrupt when a person stops watching, or cancels the jobs.
     """
-    with _alone(tasks[0].trials[0]):
-        watched, rest = adopt_jobs(tasks, read_queue())
-        if watched:
-            say(f"{len(watched)} tasks have jobs already, which are watched")
-        jobs = submit_tasks(rest, watched)
-        if rest:
-            say(f"submitted {len(rest)} tasks as jobs {show_jobs([jobs[task] for task in rest])}")
-            for trial in reports:
-                say(f"compared at last by job {submit_report(trial, jobs)}")
-    Watch(jobs, account).run()
+    with Interrupt() as interrupt:
+        with _alone(tasks[0].trials[0]):
+            watched, rest = adopt_jobs(tasks, read_queue())
+            if watched:
+                say(f"{len(watched)} tasks have jobs already, which are watched")
+            jobs = submit_tasks(rest, watched)
+            if rest:
+                new = [jobs[task] for task in rest]
+                say(f"submitted {len(rest)} tasks as jobs {show_jobs(new)}")
+                for trial in reports:
+                    say(f"compared at last by job {submit_report(trial, jobs)}")
+        Watch(jobs, account).run(interrupt)
 
 
 @contextlib.contextmanager
@@ -113,20 +115,22 @@ class Watch:
         self._poll = min((demand_slurm(t.trials[0]).poll_seconds for t in jobs), default=0.0)
         self._silent = False
 
-    def run(self) -> None:
+    def run(self, interrupt: Interrupt) -> None:
         """Look, tell, wait.
+
+        Args:
+            interrupt: entered, and perhaps counted before.
 
         Errors: KeyboardInterrupt when a person stops it; the jobs go on, unless they are cancelled.
         """
-        with Interrupt() as interrupt:
-            while self._open:
-                self._look()
-                self._account.tell_time()
-                if self._open:
-                    interrupt.wait(self._poll)
-                if interrupt.count:
-                    self._leave()
-                    raise KeyboardInterrupt
+        while self._open:
+            if interrupt.count:
+                self._leave()
+                raise KeyboardInterrupt
+            self._look()
+            self._account.tell_time()
+            if self._open:
+                interrupt.wait(self._poll)
 
     def _look(self) -> None:
         """Tell what has changed since the last look."""
