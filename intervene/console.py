@@ -15,7 +15,7 @@ def say(line: str) -> None:
 
 def confirm(question: str, *, unasked: bool) -> bool:
     """Whether a person at the terminal says yes; `unasked` where there is none to be asked."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # it may be closed
         return unasked
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -116,7 +116,7 @@ def check_action(trial: Trial, action: Action) -> None:
     if len(given) > 1:
         flags = [flag for flag, override in FLAGS.items() if override in given]
         raise InterveneError("only one can be meant", " ".join(flags), "leave out the others")
-    if action is Action.ask and not sys.stdin.isatty():
+    if action is Action.ask and not (sys.stdin and sys.stdin.isatty()):
         raise InterveneError(
             "there is no terminal to ask at", "--remove", "give --yes to remove without being asked"
         )
