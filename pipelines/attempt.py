@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
 from intervene.errors import InterveneError, LostError
 from pipelines.trial import Trial
@@ -148,11 +147,6 @@ def find_job() -> str | None:
     """The SLURM job of this process, as `squeue` names it; None outside of one."""
     array, task = (os.environ.get(f"SLURM_ARRAY_{key}_ID") for key in ("JOB", "TASK"))
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
-
-
-def describe_attempt(attempt: Attempt) -> dict[str, Any]:
-    """An attempt for JSON."""
-    return {key: value for key, value in dataclasses.asdict(attempt).items() if value is not None}
 
 
 def _locate(trial: Trial, stage: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment
+from intervene.housekeeping import is_held, list_drafts
 from intervene.lineage import Store
 from pipelines.attempt import State, read_attempt
 from pipelines.stage import stage
@@ -99,10 +100,10 @@ def show_board(store: Store, board: Mapping[str, Sequence[Row]]) -> list[str]:
             lines.append(f"  {row.trial.label.ljust(first)}  {'  '.join(padded)}".rstrip())
             lines += _explain(row)
         lines.append(f"  {count_stages(rows)}")
-    for kind, key in list_drafts(store):
-        lines.append(
-            f"unfinished {kind}/{key}: running, or interrupted; its command goes on with it"
-        )
+    for draft in list_drafts(store):
+        held = is_held(store, draft.kind, draft.key)
+        how = "is being built" if held else "was interrupted; its command goes on with it"
+        lines.append(f"{draft.name} {how}")
     artefacts = store.artefacts()
     total = sum(map(measure_artefact, artefacts))
     free = shutil.disk_usage(store.root).free if store.root.exists() else 0
@@ -153,16 +154,10 @@ def describe_board(
         for name, rows in board.items()
         for row in rows
     ]
-    drafts = [f"{kind}/{key}" for kind, key in list_drafts(store)]
+    drafts = [draft.name for draft in list_drafts(store)]
     total = sum(map(measure_artefact, store.artefacts()))
     return {"store": str(store.root), "complete": complete, "bytes": total,
             "unfinished": drafts, "arms": arms}  # fmt: skip
-
-
-def list_drafts(store: Store) -> list[tuple[str, str]]:
-    """Kind and key of what is being built, or was left unfinished."""
-    drafts = sorted(store.root.glob("*/.*.draft"))
-    return [(path.parent.name, path.name[1:].removesuffix(".draft")) for path in drafts]
 
 
 def show_tree(store: Store) -> list[str]:

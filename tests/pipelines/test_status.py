@@ -5,7 +5,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from intervene.lineage import Store
+import pytest
+
+from intervene.lineage import Recipe, Store
 from pipelines.attempt import Attempt, State, note_attempt
 from pipelines.trial import list_trials
 from tests.pipelines.conftest import run_micro
@@ -74,3 +76,18 @@ def test_options_may_stand_between_overrides(tmp_path: Path) -> None:
     done = run_micro("status", "--json", "name=nothing", home=tmp_path)
     assert done.returncode == 3
     assert json.loads(done.stdout)["arms"] == []
+
+
+def test_a_draft_is_said_to_be_built_or_to_have_been_interrupted(tmp_path: Path) -> None:
+    store, recipe = Store(tmp_path / "store"), Recipe("run", 1, {})
+
+    def build(draft: Path) -> dict[str, str]:
+        (draft / "half").touch()
+        done = run_micro("status", home=tmp_path)
+        assert f"run/{recipe.key} is being built" in done.stdout
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.obtain(recipe, build, resumable=True)
+    done = run_micro("status", home=tmp_path)
+    assert f"run/{recipe.key} was interrupted" in done.stdout
