@@ -21,7 +21,7 @@ endef
 export FETCH_PIP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup intervene sweep plan fetch inspect audit convert rotary published report status prune test test-all test-slurm bench roles check clean
+.PHONY: help setup intervene sweep plan fetch inspect audit convert rotary published report status prune test test-all test-slurm bench roles docs check clean
 
 help:  ## this list
 	@echo 'intervene: change what a language model reads at the end of its pretraining.'
@@ -94,6 +94,9 @@ bench: setup  ## tokens per second and peak memory of each stage, as ratios in o
 
 roles: setup  ## rebuild the model of her and his from the texts in ARGS="--texts FOLDER" (roles/README.md)
 	$(RUN) -m roles.train $(ARGS)
+
+docs: setup  ## the documentation site, in site/; any warning and any broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict $(ARGS)
 
 check: setup  ## lint, format and types
 	$(RUN) -m ruff check .
