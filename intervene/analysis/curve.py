@@ -60,6 +60,11 @@ class Reading:
         return int(model["layers"]) * int(model["width"]) ** 2
 
     @property
+    def parameters(self) -> int:
+        """Parameters of its layers, embeddings left out: 12 × layers × width²."""
+        return 12 * self.size
+
+    @property
     def is_control(self) -> bool:
         """Whether nothing was swapped in what the model read after the resume step."""
         return not self.base and self.rate == 0
