@@ -18,7 +18,9 @@ from intervene.analysis.bootstrap import (
 )
 from intervene.analysis.curve import Curve, Reading, require_same_items, trace
 from intervene.analysis.estimands import ESTIMANDS, Estimand
+from intervene.analysis.floor import Floor, measure_floors
 from intervene.analysis.mcnemar import find_least, mcnemar
+from intervene.analysis.sizes import Ending, SizeTrend, fit_sizes
 from intervene.analysis.slope import Slope, fit_slopes
 from intervene.analysis.spread import Spread, spread_seeds
 from intervene.analysis.trial import Assembly, Trial
@@ -88,17 +90,26 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that is computed from trials: contrasts, the controls' own curves, slopes and spreads.
+    """All that is computed from trials.
 
     Args:
+        contrasts: of every arm, step and estimand.
+        controls: the controls' own curves, each with its trial's label.
+        slopes, spreads, trends: of final contrasts over rates, over seeds and over sizes.
+        floors: controls against released checkpoints.
         refused: sentences on arms and tasks that may not be contrasted.
+        resamples, seed: of the bootstrap.
     """
 
     trials: tuple[Trial, ...]
     contrasts: tuple[Contrast, ...]
     controls: tuple[tuple[str, Curve], ...]
     slopes: tuple[Slope, ...]
+    resamples: int
+    seed: int
     spreads: tuple[Spread, ...] = ()
+    trends: tuple[SizeTrend, ...] = ()
+    floors: tuple[Floor, ...] = ()
     refused: tuple[str, ...] = ()
 
     def final(self, estimand: Estimand) -> list[Contrast]:
@@ -132,6 +143,7 @@ class _Part:
     contrasts: list[Contrast]
     slopes: list[Slope]
     spreads: list[Spread]
+    endings: list[Ending]
 
 
 def compare(assembly: Assembly, *, resamples: int, seed: int) -> Findings:
@@ -156,13 +168,18 @@ def compare(assembly: Assembly, *, resamples: int, seed: int) -> Findings:
     order = [e.name for e in ESTIMANDS]
     slopes = [slope for part in parts for slope in part.slopes]
     spreads = [spread for part in parts for spread in part.spreads]
+    trends = fit_sizes([ending for part in parts for ending in part.endings])
     return Findings(
         assembly.trials,
         tuple(found),
         tuple(controls),
         tuple(sorted(slopes, key=lambda s: order.index(s.estimand.name))),
-        tuple(sorted(spreads, key=lambda s: order.index(s.estimand.name))),
-        assembly.refused,
+        resamples,
+        seed,
+        spreads=tuple(sorted(spreads, key=lambda s: order.index(s.estimand.name))),
+        trends=tuple(sorted(trends, key=lambda t: order.index(t.estimand.name))),
+        floors=tuple(measure_floors(assembly.trials, resamples, seed)),
+        refused=assembly.refused,
     )
 
 
@@ -233,12 +250,19 @@ def _contrast(
         if made[-1].final:
             finals.append((path[-1][0], float(gap[-1]), gaps[-1]))
     if not finals:
-        return _Part(made, [], [])
+        return _Part(made, [], [], [])
     runs = [run for run, _, _ in finals]
     change, spread = np.array([g for _, g, _ in finals]), np.stack([g for _, _, g in finals])
     slopes = fit_slopes(trial.label, estimand, runs, change, spread, sample.degrees)
     spreads = spread_seeds(trial.label, estimand, runs, change)
-    return _Part(made, slopes if estimand.endpoint else [], spreads)
+    if not estimand.endpoint:
+        return _Part(made, [], spreads, [])
+    items = tuple((runs[0].tasks[t]["digest"], readings[0].items[t].keys) for t in tasks)
+    endings = [
+        Ending(trial.label, run, estimand, items, value, draws.copy(), sample.degrees)
+        for run, value, draws in finals
+    ]
+    return _Part(made, slopes, spreads, endings)
 
 
 def _test(

@@ -9,13 +9,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from intervene.analysis import plot, tables
+from intervene.analysis import tables
 from intervene.analysis.contrast import Findings, compare
 from intervene.analysis.curve import Reading
+from intervene.analysis.figures import overview
+from intervene.analysis.figures.palette import darken
 from intervene.analysis.finals import gather_finals
 from intervene.analysis.ledger import write_ledger
 from intervene.analysis.limits import list_gaps, list_limits, list_mismatches
-from intervene.analysis.palette import darken
 from intervene.analysis.summary import summarise_findings
 from intervene.analysis.trial import assemble
 from intervene.errors import InterveneError
@@ -72,8 +73,8 @@ def write_report(
         "refused": list(findings.refused),
         "mismatches": list_mismatches(findings.trials),
     }
-    figure = plot.draw(findings)
-    svg = None if figure is None else plot.save(figure, folder)
+    figure = overview.draw(findings)
+    svg = None if figure is None else overview.save(figure, folder)
     write_ledger(findings, folder / "contrasts.csv")
     (folder / "summary.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     width = 0 if figure is None else round(100 * figure.get_figwidth())

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from intervene.analysis.labels import Label, spread
-from intervene.analysis.palette import INK, MARKERS, PAPER, RAMPS, RULE, STYLE
+from intervene.analysis.figures.labels import Label, spread
+from intervene.analysis.figures.palette import INK, MARKERS, PAPER, RAMPS, RULE, STYLE
 
 POINTS = 100
 """Points of a line at most: a longer stretch is cut into as many parts, whose steps are summed."""

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from intervene.analysis.labels import Label, spread
-from intervene.analysis.palette import choose_looks
-from intervene.analysis.plot import draw
+from intervene.analysis.figures.labels import Label, spread
+from intervene.analysis.figures.overview import draw
+from intervene.analysis.figures.palette import choose_looks
 from tests.analysis.planted import find, plant, write_pair
 
 

@@ -1,4 +1,4 @@
-"""The one figure: gender prior and association by step, then dose–response; a column per model."""
+"""The overview: gender prior and association by step, then dose–response; a column per model."""
 
 import math
 import textwrap
@@ -17,15 +17,25 @@ from numpy.typing import NDArray
 from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ASSOCIATION, PAIR_PRIOR, SLOT_PRIOR, Estimand
-from intervene.analysis.labels import Label, spread
+from intervene.analysis.figures.labels import Label, spread
+from intervene.analysis.figures.palette import (
+    INK,
+    MUTED,
+    PAPER,
+    RAMPS,
+    RULE,
+    STYLE,
+    Look,
+    choose_looks,
+)
 from intervene.analysis.limits import list_mismatches
-from intervene.analysis.palette import INK, MUTED, PAPER, RAMPS, RULE, STYLE, Look, choose_looks
 from intervene.analysis.trial import Trial
 
 PLOT_INCHES, LABEL_INCHES, LETTER_INCHES = 2.05, 1.05, 0.062  # of a column: lines; their labels
 ROW_INCHES = (2.05, 2.45, 2.05)
 NOTE_INCHES, NOTE_LETTERS = 0.14, 19  # the height of a line of notes; letters to an inch of it
 DASHES = (0, (4, 3))
+MOST_MODELS = 4
 
 
 @dataclass(frozen=True)
@@ -54,11 +64,11 @@ class Panel:
 
 
 def draw(findings: Findings) -> Figure | None:
-    """The figure, or None where no arm has its control, or neither G nor A was scored."""
+    """The figure; None where no arm has its control or neither G nor A, and for many models."""
     drawn = (SLOT_PRIOR, PAIR_PRIOR, ASSOCIATION)
     shown = {c.label for c in findings.contrasts if c.estimand in drawn}
     trials = [t for t in findings.trials if t.label in shown]
-    if not trials:
+    if not 1 <= len(trials) <= MOST_MODELS:
         return None
     prior = _choose_prior(findings, shown)
     looks = choose_looks(list({c.run.arm: c.run for c in findings.contrasts}.values()))
