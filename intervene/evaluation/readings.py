@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from intervene.evaluation.quotes import note_quotes
 from intervene.evaluation.targets import Target
 from intervene.lineage import Artefact, Recipe, Store
 
@@ -58,6 +59,7 @@ def obtain_readings(target: Target) -> Artefact:
         evaluation = target.evaluation
         scored = score(target.weights, target.tokenizer, evaluation, target.items, target.heldout)
         write_table(scored.table, draft / TABLE)
+        note_quotes(target.store, scored.quotes, target.digests)
         return target.facts | {
             "tasks": describe_tasks(scored.table, target.digests, target.items),
             "harness": name_harness(),

@@ -23,6 +23,7 @@ from intervene.console import Progress
 from intervene.errors import InterveneError
 from intervene.evaluation.heldout import HeldoutRows, Question, pose_rows
 from intervene.evaluation.model import load_model
+from intervene.evaluation.quotes import quote_items
 from intervene.evaluation.scorer import Scorer
 from intervene.evaluation.tasks import FOLDER, HELDOUT, METRICS, check_tasks, digest_tasks
 from intervene.experiment import Evaluation
@@ -44,10 +45,12 @@ class Scored:
     Args:
         table: task, item, cluster, stereotype, metric and value (float64, nats or 0/1), one row
             per item and metric, sorted by task, item and metric.
+        quotes: by task and item, what was asked.
         facts: how it was run: recorded, not keyed.
     """
 
     table: pa.Table
+    quotes: dict[str, dict[str, str]]
     facts: dict[str, Any]
 
 
@@ -96,6 +99,7 @@ def score(
             cells = [*_ask_tasks(scorer, tasks), *_ask_rows(scorer, questions)]
     return Scored(
         _tabulate(cells),
+        {name: quote_items(task) for name, task in tasks.items()},
         {
             "device": torch.cuda.get_device_name() if device == "cuda" else device,
             "threads": torch.get_num_threads(),
