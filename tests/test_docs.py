@@ -105,6 +105,12 @@ def test_links_out_of_the_docs_lead_to_pages_of_the_site(site: Path) -> None:
     assert broken == []
 
 
+def test_errors_are_paragraphs_of_the_api_pages(site: Path) -> None:
+    pages = "\n".join(page.read_text() for page in (site / "api").glob("*.html"))
+    assert pages.count("<strong>Errors:</strong> InterveneError") > 10
+    assert not re.search(r"<(?:details|div)[^>]* class=\"errors?\b", pages)
+
+
 @pytest.mark.parametrize(
     "page",
     [
