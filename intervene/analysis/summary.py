@@ -109,13 +109,14 @@ def _describe_spread(spread: Spread) -> str:
     return f"{told}."
 
 
+def fails_check(c: Contrast) -> bool:
+    """Whether a gender prior did not detectably move the way of the arm's swap, where it has one."""
+    way = EXPECTED.get(c.run.direction)
+    return way is not None and not (c.difference.excludes_zero and c.difference.value * way > 0)
+
+
 def _verdict(label: str, checks: list[Contrast], findings: Findings) -> list[str]:
-    failed = [
-        show_arm(c, findings)
-        for c in checks
-        if c.run.direction in EXPECTED
-        and not (c.difference.excludes_zero and c.difference.value * EXPECTED[c.run.direction] > 0)
-    ]
+    failed = [show_arm(c, findings) for c in checks if fails_check(c)]
     if not failed:
         return []
     return [

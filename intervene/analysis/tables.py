@@ -117,6 +117,40 @@ def tabulate_spreads(findings: Findings) -> Table:
     return Table("Final changes by seed", head, rows, range(4, 11))
 
 
+def tabulate_trends(findings: Findings) -> Table:
+    """How the final change of an endpoint goes with the model's size, by arm."""
+    rows: list[tuple[str, ...]] = [
+        (
+            t.estimand.title, t.direction, t.unit, f"{t.rate:g}", str(t.seed), ", ".join(t.labels),
+            show(t.estimate.value, 3), show_interval(t.estimate, 1, 3),
+            show(t.estimate.detectable, 3), _show_p(t.p),
+        )
+        for t in findings.trends
+    ]  # fmt: skip
+    head = ("measure", "direction", "drawn by", "rate", "seed", "models",
+            "nats per tenfold of parameters", "95% interval", "smallest detectable", "p")  # fmt: skip
+    return Table("Slope of the final change on the model's size, exploratory", head, rows,
+                 range(6, 10))  # fmt: skip
+
+
+def tabulate_floors(findings: Findings) -> Table:
+    """The control minus the released checkpoint, where nothing was swapped in either."""
+    rows: list[tuple[str, ...]] = []
+    for f in findings.floors:
+        scale, digits, unit = measure(f.estimand)
+        digits += unit == "nats"
+        rows.append((
+            f.estimand.title, "%" if unit == "points" else unit, f.label, f"{f.step:,}",
+            f"{f.n:,} ({f.clusters:,})", show(scale * f.released.value, digits),
+            show(scale * f.control.value, digits), show(scale * f.difference.value, digits),
+            show_interval(f.difference, scale, digits), show(scale * f.detectable, digits),
+            _show_p(f.p),
+        ))  # fmt: skip
+    head = ("measure", "in", "model", "step", "items (clusters)", "released", "control",
+            "difference", "95% interval", "smallest detectable", "p")  # fmt: skip
+    return Table("The control minus the released checkpoint", head, rows, range(3, 11))
+
+
 def tabulate_prompts(finals: Finals) -> Table:
     """WinoBias by prompt: every share beside G and A of the same prompt."""
     rows: list[tuple[str, ...]] = []
