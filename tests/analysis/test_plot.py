@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from intervene.analysis.figures.labels import Label, spread
-from intervene.analysis.figures.overview import draw
+from intervene.analysis.figures.overview import draw_overview
 from intervene.analysis.figures.palette import choose_looks
 from tests.analysis.planted import find, plant, write_pair
 
@@ -23,14 +23,14 @@ def test_labels_are_spread_no_further_than_they_need():
 
 def test_a_mismatch_that_was_allowed_stands_on_the_figure(bench):
     write_mismatch(bench)
-    figure = draw(find(bench, allow_mismatch=("trainer",)))
+    figure = draw_overview(find(bench, allow_mismatch=("trainer",)))
     said = " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
     assert "trainer.clip is 0.5, in the control 1.0" in said
 
 
 def test_notes_stand_between_the_title_and_the_first_heading(bench):
     write_mismatch(bench)
-    figure = draw(find(bench, allow_mismatch=("trainer",)))
+    figure = draw_overview(find(bench, allow_mismatch=("trainer",)))
     figure.draw_without_rendering()
     boxes = {text.get_text().split()[0]: text.get_window_extent() for text in figure.texts}
     note = next(t for t in figure.texts if "trainer.clip" in t.get_text()).get_window_extent()
@@ -45,7 +45,7 @@ def test_without_g_and_a_nothing_is_drawn(bench):
     write_pair(bench, plant(nothing, *lambada), plant(nothing, *lambada, salt=1))
     findings = find(bench)
     assert findings.contrasts
-    assert draw(findings) is None
+    assert draw_overview(findings) is None
 
 
 def test_released_models_go_by_their_names(bench):
@@ -62,6 +62,6 @@ def test_a_published_intervention_resumed_where_its_study_did(bench):
     facts = {"released": True, "terms": {"released": "tiny"}, "unit": "published", "step": 300}
     bench.write(bench.items(), arm="released", resume_step=300, **facts)
     bench.write(bench.items(1), rate=1.0, arm="published-feminise", resume_step=240, **facts)
-    figure = draw(find(bench))
+    figure = draw_overview(find(bench))
     said = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert "resumed at 240" in said

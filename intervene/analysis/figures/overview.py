@@ -19,6 +19,7 @@ from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ASSOCIATION, PAIR_PRIOR, SLOT_PRIOR, Estimand
 from intervene.analysis.figures.labels import Label, spread
 from intervene.analysis.figures.palette import (
+    DASHES,
     INK,
     MUTED,
     PAPER,
@@ -34,8 +35,8 @@ from intervene.analysis.trial import Trial
 PLOT_INCHES, LABEL_INCHES, LETTER_INCHES = 2.05, 1.05, 0.062  # of a column: lines; their labels
 ROW_INCHES = (2.05, 2.45, 2.05)
 NOTE_INCHES, NOTE_LETTERS = 0.14, 19  # the height of a line of notes; letters to an inch of it
-DASHES = (0, (4, 3))
-MOST_MODELS = 4
+MOST_MODELS, MOST_ARMS = 4, 12
+"""More models make it too wide, and more arms of one model have no room for their labels."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,13 @@ class Panel:
         return first, max(r.step for r in self.trial.control)
 
 
-def draw(findings: Findings) -> Figure | None:
-    """The figure; None where no arm has its control or neither G nor A, and for many models."""
+def draw_overview(findings: Findings) -> Figure | None:
+    """The figure; None where no arm has its control or neither G nor A, and where arms are many."""
     drawn = (SLOT_PRIOR, PAIR_PRIOR, ASSOCIATION)
     shown = {c.label for c in findings.contrasts if c.estimand in drawn}
     trials = [t for t in findings.trials if t.label in shown]
-    if not 1 <= len(trials) <= MOST_MODELS:
+    most = max((len(trial.arms) for trial in trials), default=0)
+    if not 1 <= len(trials) <= MOST_MODELS or most > MOST_ARMS:
         return None
     prior = _choose_prior(findings, shown)
     looks = choose_looks(list({c.run.arm: c.run for c in findings.contrasts}.values()))
@@ -107,6 +109,9 @@ def draw(findings: Findings) -> Figure | None:
                 points = grid[row, column].get_position().height * high * 72
                 _place_labels(grid[row, column], panels[column][row], looks, points)
     return figure
+
+
+draw = draw_overview
 
 
 def save(figure: Figure, folder: Path) -> str:

@@ -20,6 +20,9 @@ RAMPS = {  # light → dark in one hue for each direction or published method
     "original_string as_meant": ("#a3b655", "#3e4d0b"),
 }
 MARKERS = "osD^vP*X"
+SCALE = {"*": 1.6, "P": 1.3, "X": 1.25, "^": 1.15, "v": 1.15, "D": 0.9, "s": 0.95, "x": 1.5}
+"""How much larger a marker is drawn than a dot, to look as large."""
+DASHES = (0, (4, 3))
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same bytes everywhere
     "font.size": 8.5,
