@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar
 
-from intervene.arm import Arm
+from intervene.arm import Arm, Method
 from intervene.data import Data
 from intervene.errors import InterveneError
 from intervene.hardware import Hardware
@@ -53,11 +53,27 @@ class Guards:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Which words give way: the gendered pronouns, pairs of other words, or both.
+
+    Args:
+        pronouns: he, she and their forms.
+        pairs: `masculine feminine` or `masculine feminine neutral`, each one word in lower case.
+    """
+
+    pronouns: bool = True
+    pairs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", tuple(self.pairs))
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What is scored, and how sure the contrasts are.
 
     Args:
-        tasks: task names of intervene/evaluation/tasks.
+        tasks: task names of intervene/evaluation/tasks, and of `tasks_from`.
         data: `embedded` (the toy's held-out items), `hub`, or a folder laid out as
             evaluation/benchmarks/files.py says.
         batch_size: texts per forward pass at most; None for as many as the memory at hand takes.
@@ -66,6 +82,7 @@ class Evaluation:
         precision: the model's dtype while scoring; softmax is fp32 always.
         resamples: bootstrap resamples.
         seed: of the bootstrap.
+        tasks_from: a folder of further tasks, YAML and Python as lm-eval has them, or None.
     """
 
     name: str
@@ -76,9 +93,12 @@ class Evaluation:
     precision: Precision
     resamples: int
     seed: int
+    tasks_from: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))
+        if self.tasks_from is not None:  # jobs and workers may start elsewhere
+            object.__setattr__(self, "tasks_from", self.tasks_from.expanduser().absolute())
         if not self.tasks:
             raise InterveneError("no task is named", "evaluation.tasks", "name at least one")
         for key, value in (("batch_size", self.batch_size), ("processes", self.processes)):
@@ -134,6 +154,7 @@ class Experiment:
     kernels: Kernels
     evaluation: Evaluation
     paths: Paths
+    lexicon: Words = field(default_factory=Words)
     corpus: Corpus = field(default_factory=Corpus)
     watch: Watch = field(default_factory=Watch)
     launcher: Launcher = field(default_factory=lambda: Launcher(local=Local()))
@@ -145,6 +166,12 @@ class Experiment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow_mismatch", tuple(self.allow_mismatch))
+        if self.intervention.method is not Method.exact and self.lexicon != Words():
+            raise InterveneError(
+                "the published study's methods know pronouns only",
+                "lexicon",
+                "use intervention.method=exact, or lexicon=pronouns",
+            )
 
     @property
     def control(self) -> "Experiment":

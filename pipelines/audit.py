@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from intervene.errors import InterveneError
 from intervene.experiment import Experiment
 from intervene.rewriting.audit import audit_rows, sample_rows, show_counts, write_counts
-from intervene.rewriting.jobs import find_target
+from intervene.rewriting.jobs import find_lexicon
 from intervene.rewriting.scan import open_scanner
 from intervene.rewriting.sheet import Line, measure_precision, read_sheet, write_sheet
 from intervene.sources.source import open_source
@@ -56,7 +56,7 @@ def audit(trial: Trial) -> None:
     if is_judged:
         print("\n".join(show_precision(lines)))
     source, span = open_source(trial.store, experiment.data), experiment.data.rows
-    scanner = open_scanner(source.tokenizer, experiment.guards, find_target(experiment))
+    scanner = open_scanner(source.tokenizer, experiment.guards, find_lexicon(experiment))
     rows = sample_rows(span, chosen.rows, chosen.seed)
     found = audit_rows(scanner, source.rows, rows, chosen.per, chosen.seed)
     if is_judged and sorted(map(identify, lines)) != sorted(map(identify, found.lines)):
@@ -69,7 +69,7 @@ def audit(trial: Trial) -> None:
     write_counts(folder / "counts.csv", found.counts)
     what = "all" if len(rows) == len(span) else f"seed {chosen.seed}"
     print(f"{len(rows):,} of {len(span):,} rows of the stretch ({what})")
-    print("\n".join(show_counts(found.counts)))
+    print("\n".join(show_counts(found.counts, scanner.forms)))
     print(f"counts: {folder / 'counts.csv'}")
     if not is_judged:
         write_sheet(sheet, found.lines)

@@ -11,9 +11,10 @@ from intervene.console import say
 from intervene.errors import InterveneError
 from intervene.evaluation.benchmarks.folder import resolve_items
 from intervene.evaluation.heldout import HeldoutRows
+from intervene.evaluation.own import digest_asked
 from intervene.evaluation.readings import readings_recipe
 from intervene.evaluation.targets import Target
-from intervene.evaluation.tasks import HELDOUT, digest_tasks
+from intervene.evaluation.tasks import HELDOUT
 from intervene.experiment import Experiment, to_json
 from intervene.lineage import Artefact
 from intervene.sources.source import open_source
@@ -65,7 +66,7 @@ def plan_arm(trial: Trial) -> Plan:
     }
     target = Target(
         store.root, checkpoint, checkpoint.path, base["step"], source.tokenizer, items,
-        experiment.evaluation, digest_tasks(experiment.evaluation.tasks, items), heldout, base,
+        experiment.evaluation, digest_asked(experiment.evaluation, items), heldout, base,
     )  # fmt: skip
     arm = describe(experiment, trial, run, base["step"]) | {
         "rate": corpus.facts["rate"],

@@ -10,10 +10,10 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from intervene.arm import Arm
 from intervene.errors import InterveneError
-from intervene.rewriting.census import FORMS_OF, show_census, take_census, write_census
+from intervene.rewriting.census import show_census, take_census, write_census
 from intervene.rewriting.corpus import demand_corpus
-from intervene.rewriting.jobs import find_target
-from intervene.rewriting.lexicon import Target
+from intervene.rewriting.jobs import find_lexicon
+from intervene.rewriting.lexicon import Lexicon
 from intervene.rewriting.scan import open_scanner
 from intervene.rewriting.tokens import tabulate
 from intervene.sources.search import Spelling, encode_text, search_rows
@@ -74,15 +74,15 @@ def compare_rows(trial: Trial, experiment: InspectExperiment) -> None:
             "name a row and no intervention, or look at the corpus's documents.bin and rows.bin",
         )
     view, data, arm = experiment.inspect, experiment.data, settle_arm(trial)
-    target = find_target(experiment)
+    lexicon = find_lexicon(experiment)
     if experiment.rows:
         pages = [
-            turn_page(open_scanner(s.tokenizer, experiment.guards, target), s.rows, row, arm)
+            turn_page(open_scanner(s.tokenizer, experiment.guards, lexicon), s.rows, row, arm)
             for row, s in open_named(trial, experiment)
         ]
     else:
         source = open_steps(trial, experiment.steps)
-        scanner = open_scanner(source.tokenizer, experiment.guards, target)
+        scanner = open_scanner(source.tokenizer, experiment.guards, lexicon)
         span = experiment.steps.rows(data.rows_per_step)
         pages = draw_pages(scanner, source.rows, span, arm, view.number, view.seed)
     for page in pages:
@@ -138,13 +138,15 @@ def count_pronouns(trial: Trial, experiment: InspectExperiment) -> None:
 
     data, folder = experiment.data, experiment.paths.runs / experiment.name / "inspect"
     source = open_steps(trial, experiment.steps)
-    scanner = open_scanner(source.tokenizer, experiment.guards, Target.partner)
+    scanner = open_scanner(source.tokenizer, experiment.guards, Lexicon.of(experiment.lexicon))
     workers = experiment.corpus.workers
     counts = take_census(scanner, source.rows, experiment.steps, data.rows_per_step, workers)
     folder.mkdir(parents=True, exist_ok=True)
     table, figure = folder / "pronouns.csv", folder / "pronouns.png"
     write_census(table, counts)
-    save_census(draw_census(table, list(FORMS_OF.values()), experiment.name), figure)
+    feminine = counts[0].feminine
+    masculine = tuple(form for form in counts[0].by_form if form not in feminine)
+    save_census(draw_census(table, [masculine, feminine], experiment.name), figure)
     if experiment.json:
         for count in counts:
             print_json(count.describe())

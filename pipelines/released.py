@@ -11,8 +11,8 @@ from intervene.console import say
 from intervene.errors import InterveneError
 from intervene.evaluation.benchmarks.folder import EMBEDDED, resolve_items
 from intervene.evaluation.benchmarks.hub import HUB
+from intervene.evaluation.own import digest_asked
 from intervene.evaluation.targets import Target
-from intervene.evaluation.tasks import digest_tasks
 from intervene.experiment import Experiment
 from intervene.model import Model
 from intervene.sources.remote.hub import explain_hub
@@ -58,7 +58,7 @@ def plan_released(trial: Trial) -> Plan:
     target = Target(
         store.root, checkpoint.artefact, checkpoint.weights, step,
         tokenizer or find_tokenizer(experiment.data), items, evaluation,
-        digest_tasks(evaluation.tasks, items), None, facts,
+        digest_asked(evaluation, items), None, facts,
     )  # fmt: skip
     return Plan(trial, (checkpoint.artefact,), (target,))
 

@@ -7,7 +7,7 @@ import re
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import hydra
@@ -81,6 +81,12 @@ def sort_words(words: Sequence[str], flags: Mapping[str, str]) -> list[str]:
     return [*overrides, *(word for word in words if word not in overrides)]
 
 
+def find_own(sources: Iterable[typing.Any]) -> tuple[str, ...]:
+    """The words that name a folder of one's own options, for commands that are to be repeated."""
+    paths = [source.path for source in sources if source.provider == "command-line"]
+    return tuple(f"--config-dir={path}" for path in paths)
+
+
 def stage(
     run: Callable[[Trial], None],
     *,
@@ -108,10 +114,11 @@ def stage(
     @functools.wraps(run)
     def main(config: DictConfig) -> None:
         overrides = tuple(HydraConfig.get().overrides.task)
+        folders = find_own(HydraConfig.get().runtime.config_sources)
         with reporting(" ".join(overrides) or "this arm"):
             experiment = OmegaConf.to_object(config)
             assert isinstance(experiment, Experiment)
-            trial = Trial(experiment, overrides)
+            trial = Trial(experiment, (*folders, *overrides))
             sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
             if sweep and (sweeps or experiment.launcher.slurm):
                 asked.append(trial)

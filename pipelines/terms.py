@@ -37,7 +37,8 @@ def describe_base(checkpoint: Artefact, model: Model) -> Terms:
 def describe_run(store: Store, run: Artefact, corpus: Artefact, checkpoint: Artefact) -> Terms:
     """Of a run: how it was trained, where it resumed, and the scan that its corpus was drawn from.
 
-    Scans count as one whatever the pronouns give way to, so that neutral arms have the control.
+    Scans count as one whatever the pronouns give way to, so that neutral arms have the control;
+    the words of another lexicon are a term of their own.
     """
     manifest = run.manifest
     terms = flatten({**manifest["params"], "checkpoint": checkpoint.key})

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from intervene.experiment import Experiment, Scope, from_json, to_json
+from intervene.experiment import Experiment, Scope, Words, from_json, to_json
 from intervene.lineage import Artefact, Recipe, Store
 
 DOSES = tuple(f"intervention.{key}=" for key in ("rate", "share", "method", "variant"))
@@ -112,6 +112,8 @@ class Trial:
             body["intervention"] = experiment.intervention.identity()
             for key in UNKEYED:
                 del body[key]
+            if experiment.lexicon == Words():
+                del body["lexicon"]  # so that arms noted before there were others are the same
             del body["data"]["heldout"]
         return digest_body(body)
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from intervene.evaluation.quotes import note_quotes
 from intervene.evaluation.targets import Target
+from intervene.evaluation.tasks import list_tasks
 from intervene.lineage import Artefact, Recipe, Store
 
 VERSION = 2
@@ -77,11 +78,12 @@ def describe_tasks(
     """By task: items (`n`), the `digest` of its questions, and pairs left out (`unclean`)."""
     from intervene.evaluation.tasks.winobias import count_unclean  # imports datasets
 
+    packaged = list_tasks()
     counted = table.group_by("task").aggregate([("item", "count_distinct")]).sort_by("task")
     described: dict[str, dict[str, int | str]] = {}
     for task, n in zip(*(counted[c].to_pylist() for c in counted.column_names), strict=True):
         described[task] = {"n": n, "digest": digests[task]}
-        if task.startswith(COUNTED):
+        if task in packaged and task.startswith(COUNTED):
             described[task]["unclean"] = count_unclean(int(task[-1]), str(items))
     return described
 

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from intervene.console import Progress
 from intervene.errors import InterveneError
 from intervene.evaluation.heldout import HeldoutRows, Question, pose_rows
 from intervene.evaluation.model import load_model
+from intervene.evaluation.own import check_asked, check_docs, check_kept, digest_asked
 from intervene.evaluation.quotes import quote_items
 from intervene.evaluation.scorer import Scorer
-from intervene.evaluation.tasks import FOLDER, HELDOUT, METRICS, check_tasks, digest_tasks
+from intervene.evaluation.tasks import FOLDER, HELDOUT, METRICS
 from intervene.experiment import Evaluation
 
 SCHEMA = pa.schema(
@@ -74,7 +75,7 @@ def score(
         causal model, a tokenizer that is not the model's, values that are not finite, and a text
         or row longer than its context.
     """
-    check_tasks(evaluation.tasks)
+    check_asked(evaluation)
     if HELDOUT in evaluation.tasks and heldout is None:
         raise InterveneError(
             f"the task {HELDOUT} needs held-out rows",
@@ -84,7 +85,8 @@ def score(
     began = time.perf_counter()
     with hush(), pin():
         names = tuple(sorted(set(evaluation.tasks) - {HELDOUT}))
-        tasks = _load_tasks(names, str(items), str(digest_tasks(names, items))) if names else {}
+        digests = digest_asked(replace(evaluation, tasks=names), items) if names else {}
+        tasks = _load_tasks(names, evaluation.tasks_from, str(items), str(digests))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = load_model(weights, evaluation.precision, device)
         texts = sum(map(_count_texts, tasks.values()))
@@ -157,12 +159,24 @@ def hush() -> Iterator[None]:
 
 
 @cache
-def _load_tasks(names: tuple[str, ...], items: str, digest: str) -> dict[str, Any]:
+def _load_tasks(
+    names: tuple[str, ...], own: Path | None, items: str, digest: str
+) -> dict[str, Any]:
     """lm-eval's task objects by name, built once a process, or anew when `digest` changes."""
-    manager = TaskManager(
-        include_path=str(FOLDER), include_defaults=False, metadata={"items": items}
-    )
+    if not names:
+        return {}
+    folders: list[str | Path] = [FOLDER] if own is None else [FOLDER, own]
+    manager = TaskManager(include_path=folders, include_defaults=False, metadata={"items": items})
+    for name in names:
+        if name not in manager.all_tasks:
+            raise InterveneError(
+                f"its file does not say `task: {name}`",
+                f"{own}/{name}.yaml",
+                "name the task as its file is named",
+            )
     tasks: dict[str, Any] = manager.load(list(names))["tasks"]
+    for name, task in tasks.items():
+        check_docs(name, task.eval_docs)
     return tasks
 
 
@@ -181,11 +195,11 @@ def _ask_tasks(scorer: Scorer, tasks: dict[str, Any]) -> Iterator[Cell]:
     assert results is not None
     for task, samples in results["samples"].items():
         for sample in samples:
-            doc = sample["doc"]
-            for metric in METRICS:
-                if metric in sample:
-                    about = (task, doc["item"], doc["cluster"], doc["stereotype"])
-                    yield *about, metric, float(sample[metric])
+            doc, kept = sample["doc"], [metric for metric in METRICS if metric in sample]
+            check_kept(task, kept)
+            about = (task, doc["item"], doc["cluster"], doc["stereotype"])
+            for metric in kept:
+                yield *about, metric, float(sample[metric])
 
 
 def _ask_rows(scorer: Scorer, questions: list[Question]) -> Iterator[Cell]:

@@ -78,7 +78,7 @@ def audit_rows(scanner: Scanner, rows: Rows, chosen: list[int], per: int, seed: 
                     line = _write_line(account, pronoun)
                     _keep(strata.setdefault(line.stratum, []), per, (-draw, row, line.token, line))
             progress.advance(1)
-    ordered = sorted(strata.items(), key=lambda item: (FORMS.index(item[0][0]), item[0]))
+    ordered = sorted(strata.items(), key=lambda item: (scanner.forms.index(item[0][0]), item[0]))
     lines = [kept[-1] for _, heap in ordered for kept in sorted(heap, key=lambda kept: kept[1:3])]
     return Findings(counts, lines)
 
@@ -91,7 +91,7 @@ def write_counts(path: Path, counts: Counter[tuple[str, ...]]) -> None:
         writer.writerows([*key, number] for key, number in sorted(counts.items()))
 
 
-def show_counts(counts: Counter[tuple[str, ...]]) -> list[str]:
+def show_counts(counts: Counter[tuple[str, ...]], forms: tuple[str, ...] = FORMS) -> list[str]:
     """Lines of two tables: reasons by form, then kinds of document by language; then verbs."""
     by_reason: Counter[tuple[str, str]] = Counter()
     by_kind: Counter[tuple[str, str]] = Counter()
@@ -102,7 +102,7 @@ def show_counts(counts: Counter[tuple[str, ...]]) -> list[str]:
         verbs[verb] += number
     kinds, languages = ({key[place] for key in by_kind} for place in (0, 1))
     return [
-        *_draw_table("reason", REASONS, FORMS, by_reason),
+        *_draw_table("reason", REASONS, forms, by_reason),
         "",
         *_draw_table("document", sorted(kinds), sorted(languages), by_kind),
         *_show_verbs(verbs),

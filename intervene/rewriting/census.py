@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intervene.console import Progress
-from intervene.rewriting.lexicon import Gender, Lexicon
+from intervene.rewriting.lexicon import PRONOUNS, Gender
 from intervene.rewriting.scan import REASONS, Scanner
 from intervene.rewriting.swap import FORMS, EditLog
 from intervene.sources.rows import END_OF_DOCUMENT, Rows, iterate_chunks
 from intervene.stretch import Stretch
 
 FORMS_OF = {
-    gender: tuple(form for form in FORMS if Lexicon.english().gender(form) is gender)
+    gender: tuple(form for form in FORMS if PRONOUNS.gender(form) is gender)
     for gender in (Gender.masculine, Gender.feminine)
 }
 PARTS = 10
@@ -37,6 +37,7 @@ class StepCount:
         with_pronouns: those of them in which a pronoun can be swapped.
         by_form: pronouns that can be swapped, whether or not the row's length changes with it.
         held_back: pronouns that cannot: at a row's edge, irregularly tokenised, or by a guard.
+        feminine: which of the forms are feminine.
     """
 
     step: int
@@ -45,23 +46,23 @@ class StepCount:
     with_pronouns: int
     by_form: dict[str, int]
     held_back: int
+    feminine: tuple[str, ...] = FORMS_OF[Gender.feminine]
 
     @property
     def feminine_share(self) -> float | None:
         """The share of feminine ones among the pronouns that can be swapped, None without any."""
-        feminine = sum(self.by_form[form] for form in FORMS_OF[Gender.feminine])
+        feminine = sum(self.by_form[form] for form in self.feminine)
         pronouns = sum(self.by_form.values())
         return feminine / pronouns if pronouns else None
 
     def describe(self) -> dict[str, Any]:
         """Columns of the table, in order."""
-        forms = {form: self.by_form[form] for of in FORMS_OF.values() for form in of}
         return {
             "step": self.step,
             "tokens": self.tokens,
             "documents": self.documents,
             "documents_with_pronouns": self.with_pronouns,
-            **forms,
+            **self.by_form,
             "held_back": self.held_back,
             "feminine_share": self.feminine_share,
         }
@@ -100,7 +101,7 @@ def show_census(counts: list[StepCount]) -> list[str]:
     parts = [counts[low : low + each] for low in range(0, len(counts), each)]
     if len(parts) > 1:
         parts.append(counts)
-    forms = [form for forms in FORMS_OF.values() for form in forms]
+    forms = list(counts[0].by_form)
     table = [["steps", "tokens", "documents", "with any", *forms, "held back", "feminine"]]
     for part in parts:
         whole = _join(part)
@@ -120,13 +121,14 @@ def _join(counts: list[StepCount]) -> StepCount:
         sum(count.tokens for count in counts),
         sum(count.documents for count in counts),
         sum(count.with_pronouns for count in counts),
-        {form: sum(count.by_form[form] for count in counts) for form in FORMS},
+        {form: sum(count.by_form[form] for count in counts) for form in counts[0].by_form},
         sum(count.held_back for count in counts),
+        counts[0].feminine,
     )
 
 
 def _count_step(scanner: Scanner, rows: Rows, rows_per_step: int, step: int) -> StepCount:
-    found = np.zeros((len(REASONS), len(FORMS)), np.int64)
+    found = scanner.no_counts()
     documents = with_pronouns = tokens = 0
     for first, chunk in iterate_chunks(rows, step * rows_per_step, (step + 1) * rows_per_step):
         log, counts = scanner.scan_rows(chunk, first)
@@ -135,9 +137,11 @@ def _count_step(scanner: Scanner, rows: Rows, rows_per_step: int, step: int) -> 
         documents += count_documents(chunk)
         with_pronouns += _count_segments(log)
     in_log = found[_IN_LOG].sum(0)
-    by_form = dict(zip(FORMS, in_log.tolist(), strict=True))
+    by_form = dict(zip(scanner.forms, in_log.tolist(), strict=True))
     held_back = int(found.sum() - in_log.sum())
-    return StepCount(step, tokens, documents, with_pronouns, by_form, held_back)
+    gender = scanner.table.lexicon.gender
+    feminine = tuple(form for form in scanner.forms if gender(form) is Gender.feminine)
+    return StepCount(step, tokens, documents, with_pronouns, by_form, held_back, feminine)
 
 
 def count_documents(tokens: NDArray[np.uint16]) -> int:

@@ -87,7 +87,7 @@ def _lead(piece: bytes) -> int:
 
 def _is_short(before: str, here: str, row: Tokens, position: int, table: TokenTable) -> bool:
     """Whether a decision might look past what was decoded; cut characters at the rim count out."""
-    need = REACH + 8
+    need = REACH + 1 + max(map(len, table.lexicon.forms))
     return (len(before) < need and position > NEAR) or (
         len(here) < need + len(table.pieces[row[position]]) and position + NEAR < len(row)
     )

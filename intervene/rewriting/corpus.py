@@ -1,11 +1,12 @@
 """The scan and corpus artefacts: what is in their keys, and how their stages come by them."""
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from intervene.console import LOG_SECONDS, say
-from intervene.experiment import Experiment
+from intervene.experiment import Experiment, Words
 from intervene.lineage import Artefact, Recipe, Store, digest_files
 from intervene.parallel import Form
 from intervene.rewriting.blocks import show_blocks, take_shard
@@ -14,8 +15,7 @@ from intervene.rewriting.document_patches import PatchesJob, check_arm, patches_
 from intervene.rewriting.document_scan import DocumentScanJob, digest_touched
 from intervene.rewriting.find import FINDER_VERSION
 from intervene.rewriting.guards import GUARD_NAMES
-from intervene.rewriting.jobs import CorpusJob, Job, ScanJob, find_target
-from intervene.rewriting.lexicon import Lexicon
+from intervene.rewriting.jobs import CorpusJob, Job, ScanJob, find_lexicon
 from intervene.rewriting.overlay import OverlayJob, check_form
 from intervene.rewriting.role import MODEL
 from intervene.sources.documents import DocumentRows
@@ -30,7 +30,7 @@ def scan_recipe(
     """The scan of the experiment's stretch: the same for every arm but those to singular they.
 
     Args:
-        experiment: its stretch and guards count, and whether its arm leads to singular they.
+        experiment: its stretch, lexicon and guards count, and whether its arm leads to neutral.
         source: the artefact of its rows.
         tokenizer: the `tokenizer.json` of the rows.
         documents: sha256 of the documents that the rows touch, if it is these that are scanned.
@@ -40,12 +40,13 @@ def scan_recipe(
         "start": data.rows.start,
         "stop": data.rows.stop,
         "row_tokens": data.row_tokens,
-        "lexicon": Lexicon.english(find_target(experiment)).digest,
+        "lexicon": find_lexicon(experiment).digest,
         "tokenizer": digest_files([tokenizer]),
         "guards": {name: getattr(guards, name) for name in GUARD_NAMES},
         "finder": FINDER_VERSION,
         "roles": digest_files([MODEL]),
         **({} if documents is None else {"documents": documents}),
+        **({} if experiment.lexicon == Words() else {"words": asdict(experiment.lexicon)}),
     }
     return Recipe("scan", 2, params, (source,))
 

@@ -89,7 +89,7 @@ def _match_sequence(row, place, sequence, sides, heads):  # type: ignore[no-unty
 @inlined
 def decide(  # type: ignore[no-untyped-def]
     row, place, size, entry, window,
-    sides, tokens, spellings, data, letters, firsts, lasts, guards, joined, classes, weights,
+    sides, tokens, spellings, data, letters, firsts, lasts, guards, joined, classes, weights, forms,
 ):  # fmt: skip
     """What becomes of an entry in English: a verdict."""
     if entry < 0:
@@ -119,7 +119,7 @@ def decide(  # type: ignore[no-untyped-def]
         if low < 0:
             return UNDECIDED
         held = _read(
-            window[low:limit], _ORIGIN - low, entry >> 1, spelling, guards, joined, classes
+            window[low:limit], _ORIGIN - low, entry >> 1, spelling, guards, joined, classes, forms
         )
         if held == NO_WORD:
             return NO_WORD
@@ -243,7 +243,7 @@ def _copy_eight(window, to, data, at):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _read(text, start, number, spelling, guards, joined, classes):  # type: ignore[no-untyped-def]
+def _read(text, start, number, spelling, guards, joined, classes, forms):  # type: ignore[no-untyped-def]
     """The guard that holds a window's pronoun back, or none; NO_WORD beside an underscore."""
     stop = start + spelling.size
     left, first = read_before(text, start)
@@ -255,4 +255,4 @@ def _read(text, start, number, spelling, guards, joined, classes):  # type: igno
         right, _ = read_after(text, beyond, len(text))
         if has(WORD_CHARACTER, left, classes) or has(WORD_CHARACTER, right, classes):
             return NO_WORD
-    return find_guard(text, start, stop, len(text), number, guards, classes)
+    return find_guard(text, start, stop, len(text), number, guards, classes, forms)

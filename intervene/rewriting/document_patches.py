@@ -134,7 +134,7 @@ class PatchesJob:
             "bytes": sum((draft / name).stat().st_size for name in [*names, NUMBERS_NAME]),
             "rate": arm.rate if solution is None else solution.rate,
             "share": solution and asdict(solution),
-            **describe_swaps(arm, self.scanned.facts["counts"], by_form),
+            **describe_swaps(self.experiment, self.scanned.facts["counts"], by_form),
             "documents": {
                 "count": self.scanned.facts["documents"],
                 "changed": counts["documents_changed"],
@@ -148,4 +148,4 @@ class PatchesJob:
 
     @cached_property
     def _solution(self) -> Solution | None:
-        return find_solution(self.experiment.intervention, self.scanned)
+        return find_solution(self.experiment, self.scanned)

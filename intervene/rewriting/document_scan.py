@@ -35,9 +35,9 @@ from intervene.rewriting.edits import (
     read_log,
     write_log,
 )
-from intervene.rewriting.jobs import find_target
-from intervene.rewriting.scan import REASONS, Scanner, name_counts, open_scanner
-from intervene.rewriting.swap import FORMS, EditLog
+from intervene.rewriting.jobs import add_counts, find_lexicon
+from intervene.rewriting.scan import Scanner, name_counts, open_scanner
+from intervene.rewriting.swap import EditLog
 from intervene.rewriting.touched import Shrinks, list_touched
 from intervene.sources.documents import DocumentRows, Documents
 from intervene.sources.rewritten import NUMBERS_NAME, copy_documents
@@ -82,8 +82,8 @@ class DocumentScanJob:
 
     @cached_property
     def _scanner(self) -> Scanner:
-        target = find_target(self.experiment)
-        return open_scanner(self.source.tokenizer, self.experiment.guards, target)
+        lexicon = find_lexicon(self.experiment)
+        return open_scanner(self.source.tokenizer, self.experiment.guards, lexicon)
 
     def is_done(self, draft: Path, block: Block) -> bool:
         """Whether a block's log is written."""
@@ -192,8 +192,7 @@ def scan_documents(
         documents: all documents of the source.
         numbers: int64 [n], those to scan, rising.
     """
-    logs = [EditLog.empty()]
-    counts = np.zeros((len(REASONS), len(FORMS)), np.int64)
+    logs, counts = [EditLog.empty(scanner.forms)], scanner.no_counts()
     for chosen, firsts, tokens in iterate_documents(documents, numbers, BETWEEN):
         log, counted = scanner.scan_rows(tokens[None], 0)
         place = np.searchsorted(firsts, log.start, "right") - 1
@@ -202,7 +201,7 @@ def scan_documents(
             replace(log, row=chosen[place], start=log.start - first, segment=log.segment - first)
         )
         counts += counted
-    return EditLog.join(logs), name_counts(counts)
+    return EditLog.join(logs), name_counts(counts, scanner.forms)
 
 
 def iterate_documents(
@@ -240,14 +239,6 @@ def _digest_documents(documents: Documents, numbers: NDArray[np.int64]) -> str:
             digest.update(tokens.data)
             progress.advance(len(chosen))
     return digest.hexdigest()
-
-
-def add_counts(parts: list[Counts]) -> Counts:
-    """Counts by reason and form of several parts together."""
-    return {
-        reason: {form: sum(part[reason][form] for part in parts) for form in FORMS}
-        for reason in REASONS
-    }
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

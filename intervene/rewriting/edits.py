@@ -9,14 +9,14 @@ none of them null, in row order:
 | `start` | int32 | the swap's first token within the row |
 | `stop` | int32 | the token past its last |
 | `segment` | int32 | the first token in the row of the document that it lies in |
-| `form` | string | the pronoun that stands there, lower case |
-| `role` | string | subject, object, determiner, possessive or reflexive |
+| `form` | string | the pronoun, or other word of the lexicon, that stands there, lower case |
+| `role` | string | subject, object, determiner, possessive or reflexive; word of other words |
 | `gender` | string | masculine or feminine, before the swap |
 | `before` | list of uint16 | the tokens `[start, stop)` |
 | `after` | list of uint16 | what replaces them; of another number if the row's length changes |
 
 The schema's metadata holds JSON under `counts`: pronouns by reason and form, those that are not in
-the log too.
+the log too; and, of a lexicon other than the pronouns, under `forms` its forms in their order.
 """
 
 import json
@@ -32,9 +32,14 @@ from intervene.rewriting.blocks import Block
 from intervene.rewriting.swap import FORMS, GENDERS, ROLES, EditLog
 
 FOLDER = "edits"
-COUNTS = "counts"
-NAMES = {"form": FORMS, "role": ROLES, "gender": GENDERS}
+COUNTS, FORMS_OF_LOG = "counts", "forms"
+NAMES = ("form", "role", "gender")
 Counts = dict[str, dict[str, int]]
+
+
+def list_names(forms: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """What the codes of each column of NAMES stand for."""
+    return dict(zip(NAMES, (forms, ROLES, GENDERS), strict=True))
 
 
 def name_log(folder: Path, block: Block) -> Path:
@@ -49,8 +54,12 @@ def list_logs(folder: Path) -> dict[int, Path]:
 
 def write_log(path: Path, logs: list[EditLog], counts: Counts) -> None:
     """Write one block's log, given in pieces, and its counts."""
-    batches = [_describe(log) for log in logs or [EditLog.empty()]]
-    schema = batches[0].schema.with_metadata({COUNTS: json.dumps(counts)})
+    logs = logs or [EditLog.empty()]
+    batches = [_describe(log) for log in logs]
+    metadata = {COUNTS: json.dumps(counts)}
+    if logs[0].forms != FORMS:
+        metadata[FORMS_OF_LOG] = json.dumps(logs[0].forms)
+    schema = batches[0].schema.with_metadata(metadata)
     table = pa.Table.from_batches(batches).cast(schema)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     # Nothing is compressed or encoded twice: a log is written as fast as its block is scanned.
@@ -69,7 +78,7 @@ def _describe(log: EditLog) -> pa.RecordBatch:
         "stop": pa.array(log.stop),
         "segment": pa.array(log.segment),
     }
-    for name, words in NAMES.items():
+    for name, words in list_names(log.forms).items():
         codes = pa.array(getattr(log, name))
         columns[name] = pa.DictionaryArray.from_arrays(codes, [str(word) for word in words])
     for name in ("before", "after"):
@@ -82,18 +91,20 @@ def _describe(log: EditLog) -> pa.RecordBatch:
 def read_log(path: Path) -> EditLog:
     """Read the swaps that `write_log` wrote."""
     table = pq.read_table(path, use_threads=False).combine_chunks()
+    named = table.schema.metadata.get(FORMS_OF_LOG.encode())
+    forms = FORMS if named is None else tuple(json.loads(named))
     if len(table) == 0:
-        return EditLog.empty()
+        return EditLog.empty(forms)
     columns = {name: table.column(name).chunk(0) for name in table.column_names}
     tokens = {name: columns[name].flatten().to_numpy() for name in ("before", "after")}
     offsets = {name: columns[name].offsets.to_numpy() for name in tokens}
     plain = {name: columns[name].to_numpy() for name in ("row", "start", "segment")}
-    codes = {name: _read_codes(columns[name], words) for name, words in NAMES.items()}
+    codes = {name: _read_codes(columns[name], words) for name, words in list_names(forms).items()}
     return EditLog(
         row=plain["row"], start=plain["start"], segment=plain["segment"],
         form=codes["form"], role=codes["role"], gender=codes["gender"],
         before_offsets=offsets["before"], after_offsets=offsets["after"],
-        before=tokens["before"], after=tokens["after"],
+        before=tokens["before"], after=tokens["after"], forms=forms,
     )  # fmt: skip
 
 

@@ -12,7 +12,16 @@ from intervene.experiment import Guards
 from intervene.rewriting.agreement import agree
 from intervene.rewriting.characters import classify
 from intervene.rewriting.guards import FREE, GUARD_NAMES, REACH, find_guard, pack_guards
-from intervene.rewriting.lexicon import WORD_CHARACTERS, Gender, Lexicon, Role, Spelling, Target
+from intervene.rewriting.lexicon import (
+    PRONOUNS,
+    WORD_CHARACTERS,
+    Gender,
+    Lexicon,
+    Role,
+    Spelling,
+    Target,
+)
+from intervene.rewriting.pairs import pack_forms
 from intervene.rewriting.role import choose_role
 
 FINDER_VERSION = 2
@@ -99,28 +108,28 @@ class Finder:
             list(self.lexicon.spellings).index(word),
             pack_guards(self.guards),
             classify(),
+            pack_forms(self.lexicon),
         )
         return None if found == FREE else GUARD_NAMES[found]
 
 
 @cache
-def compile_finder(guards: Guards, target: Target = Target.partner) -> Finder:
-    """The finder of the English lexicon under these guards.
+def compile_finder(guards: Guards, lexicon: Lexicon = PRONOUNS) -> Finder:
+    """The finder of a lexicon under these guards.
 
     A word is a form with no letter, mark, number or `_` beside it; with the guard `joined` on,
     `_him_` is emphasis and counts as a word.
     """
-    lexicon, w = Lexicon.english(target), f"[{WORD_CHARACTERS}]"
-    forms = lexicon.alternatives()
+    forms, w = lexicon.alternatives(), f"[{WORD_CHARACTERS}]"
     pattern = rf"(?<!{w})(?:{forms})(?!{w})"
     if guards.joined:
         pattern += rf"|(?<=(?<!{w})_)(?:{forms})(?=_(?!{w}))"
     return Finder(lexicon, guards, regex.compile(pattern))
 
 
-def find(text: str, guards: Guards, target: Target = Target.partner) -> list[Hit]:
+def find(text: str, guards: Guards, lexicon: Lexicon = PRONOUNS) -> list[Hit]:
     """Every pronoun in a text, those held back by a guard too; `language` counts as off."""
-    return list(compile_finder(guards, target).iterate(text, 0, len(text)))
+    return list(compile_finder(guards, lexicon).iterate(text, 0, len(text)))
 
 
 def genders_of(direction: Direction) -> frozenset[Gender]:
@@ -133,10 +142,10 @@ def target_of(direction: Direction) -> Target:
     return Target.neutral if direction is Direction.neutral else Target.partner
 
 
-def swap_text(text: str, direction: Direction, guards: Guards) -> str:
+def swap_text(text: str, direction: Direction, guards: Guards, lexicon: Lexicon = PRONOUNS) -> str:
     """The text with every pronoun that gives way replaced by its partner."""
     genders, parts, at = genders_of(direction), [], 0
-    for hit in find(text, guards, target_of(direction)):
+    for hit in find(text, guards, lexicon.lead_to(target_of(direction))):
         if hit.guard is None and hit.spelling.gender in genders:
             parts += [text[at : hit.edit_start], hit.edit_after]
             at = hit.edit_stop

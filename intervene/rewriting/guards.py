@@ -22,7 +22,7 @@ from intervene.rewriting.characters import (
     read_after,
     read_before,
 )
-from intervene.rewriting.lexicon import Casing, Lexicon, Role
+from intervene.rewriting.lexicon import Casing
 from intervene.rewriting.pairs import holds_pair
 from intervene.rewriting.words import hash_bytes, hash_words
 
@@ -32,13 +32,8 @@ REACH = 64
 GUARD_NAMES = tuple(field.name for field in fields(Guards))
 FREE = -1
 
-_LEXICON = Lexicon.english()
 _CASINGS = len(Casing)
 _PLAIN, _CAPITALISED, _CAPITALS = range(_CASINGS)
-_HE = _LEXICON.forms.index("he")
-_DETERMINERS = tuple(
-    place for place, form in enumerate(_LEXICON.forms) if Role.determiner in _LEXICON.roles(form)
-)
 _PAIRS, _HYPHENS, _JOINED, _CAPITALS_GUARD, _SURNAMES, _QUOTED, _TITLES = (
     1 << GUARD_NAMES.index(name)
     for name in ("pairs", "hyphens", "joined", "capitals", "surnames", "quoted", "titles")
@@ -72,16 +67,17 @@ def pack_guards(guards: Guards) -> int:
 
 
 @compiled
-def find_guard(text, start, stop, limit, spelling, guards, classes):  # type: ignore[no-untyped-def]
+def find_guard(text, start, stop, limit, spelling, guards, classes, forms):  # type: ignore[no-untyped-def]
     """The index in GUARD_NAMES of the guard that holds a pronoun back, or FREE.
 
     Args:
         text, start, stop, limit, classes: as the module says.
         spelling: the pronoun's index among the lexicon's spellings.
         guards: the guards that are on (`pack_guards`); `language` is not decided here.
+        forms: the lexicon's (`pack_forms`).
     """
     form, casing = spelling // _CASINGS, spelling % _CASINGS
-    if guards & _PAIRS and holds_pair(text, start, stop, limit, form, classes):
+    if guards & _PAIRS and holds_pair(text, start, stop, limit, form, classes, forms):
         return 0
     if guards & _HYPHENS and _holds_hyphenated(text, start, stop, limit, classes):
         return 1
@@ -91,13 +87,13 @@ def find_guard(text, start, stop, limit, spelling, guards, classes):  # type: ig
         before = _is_capitals_before(text, start, classes)
         if not (before or _is_capitals_after(text, stop, limit, classes)):
             return 3
-    if guards & _SURNAMES and form == _HE and casing == _CAPITALISED:
+    if guards & _SURNAMES and form == forms.he and casing == _CAPITALISED:
         before = _is_name_before(text, start, classes)
         if before or _is_name_after(text, stop, limit, classes):
             return 4
     if guards & _QUOTED and _is_quoted(text, start, stop, limit, classes):
         return 5
-    if guards & _TITLES and (form == _DETERMINERS[0] or form == _DETERMINERS[1]):
+    if guards & _TITLES and (form == forms.his or form == forms.her):
         return 6 if _is_title_after(text, stop, limit, classes) else FREE
     return FREE
 

@@ -1,7 +1,6 @@
 """What is built block by block: the scan and the corpus."""
 
 import shutil
-from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from intervene.arm import Arm, Direction, Length, Method
+from intervene.arm import Direction, Length, Method
 from intervene.experiment import Experiment
 from intervene.lineage import Artefact, digest_files
 from intervene.rewriting.blocks import Block, count_rows, cut_blocks, work_blocks
@@ -24,9 +23,9 @@ from intervene.rewriting.edits import (
 )
 from intervene.rewriting.find import genders_of, target_of
 from intervene.rewriting.lexicon import Gender, Lexicon, Target
-from intervene.rewriting.scan import REASONS, Scanner, name_counts, open_scanner
+from intervene.rewriting.scan import Scanner, name_counts, open_scanner
 from intervene.rewriting.share import Solution, settle, solve_share
-from intervene.rewriting.swap import FORMS, GENDERS, EditLog
+from intervene.rewriting.swap import GENDERS, EditLog
 from intervene.rewriting.tokens import tabulate
 from intervene.rewriting.writer import (
     CORPUS_NAME,
@@ -65,10 +64,11 @@ class Job(Protocol):
         """Turn a draft whose blocks are all written into the artefact; the facts."""
 
 
-def find_target(experiment: Experiment) -> Target:
-    """What pronouns give way to; the control shares the scan of the arms between two genders."""
+def find_lexicon(experiment: Experiment) -> Lexicon:
+    """What gives way, and to what; the control shares the scan of the arms between two genders."""
     arm = experiment.intervention
-    return Target.partner if arm.is_control else target_of(arm.direction)
+    target = Target.partner if arm.is_control else target_of(arm.direction)
+    return Lexicon.of(experiment.lexicon, target)
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class ScanJob:
         """Scan those of these blocks that are missing."""
         if all(self.is_done(draft, block) for block in blocks):
             return
-        target = find_target(self.experiment)
-        scanner = open_scanner(self.source.tokenizer, self.experiment.guards, target)
+        lexicon = find_lexicon(self.experiment)
+        scanner = open_scanner(self.source.tokenizer, self.experiment.guards, lexicon)
         (draft / FOLDER).mkdir(exist_ok=True)
         work_blocks(
             "scan",
@@ -104,24 +104,21 @@ class ScanJob:
         )
 
     def _scan(self, scanner: Scanner, block: Block, path: Path) -> None:
-        logs, counts = [], np.zeros((len(REASONS), len(FORMS)), np.int64)
+        logs, counts = [], scanner.no_counts()
         for first, chunk in iterate_chunks(self.source.rows, block.rows.start, block.rows.stop):
             log, counted = scanner.scan_rows(chunk, first)
             logs.append(log)
             counts += counted
-        write_log(path, logs, name_counts(counts))
+        write_log(path, logs, name_counts(counts, scanner.forms))
 
     def finish(self, draft: Path) -> dict[str, Any]:
         """The counts of all blocks together."""
         data = self.experiment.data
-        counts = {reason: Counter(dict.fromkeys(FORMS, 0)) for reason in REASONS}
-        for path in list_logs(draft).values():
-            for reason, by_form in read_counts(path).items():
-                counts[reason].update(by_form)
+        counts = add_counts([read_counts(path) for path in list_logs(draft).values()])
         return {
             "rows": len(data.rows),
             "tokens": len(data.rows) * data.row_tokens,
-            "swaps": sum((counts[ELIGIBLE] + counts[LENGTH]).values()),
+            "swaps": sum(sum(counts[reason].values()) for reason in (ELIGIBLE, LENGTH)),
             "rows_per_block": count_rows(data.row_tokens),
             "counts": counts,
         }
@@ -182,7 +179,7 @@ class CorpusJob:
             "sha256": sha256,
             "rate": rate,
             "share": self._solution and asdict(self._solution),
-            **describe_swaps(arm, self.scanned.facts["counts"], by_form),
+            **describe_swaps(self.experiment, self.scanned.facts["counts"], by_form),
             "changes": dict(counts),
         }
         shutil.rmtree(draft / MARKERS)
@@ -196,7 +193,7 @@ class CorpusJob:
 
     @cached_property
     def _solution(self) -> Solution | None:
-        return find_solution(self.experiment.intervention, self.scanned)
+        return find_solution(self.experiment, self.scanned)
 
     def _open_rewriter(self) -> Rewriter:
         arm = self.experiment.intervention
@@ -208,30 +205,42 @@ class CorpusJob:
         return LogRewriter(arm if self._solution is None else settle(arm, self._solution))
 
 
-def find_solution(arm: Arm, scanned: Artefact) -> Solution | None:
+def add_counts(parts: list[Counts]) -> Counts:
+    """Counts by reason and form of several parts together."""
+    return {
+        reason: {form: sum(part[reason][form] for part in parts) for form in by_form}
+        for reason, by_form in parts[0].items()
+    }
+
+
+def find_solution(experiment: Experiment, scanned: Artefact) -> Solution | None:
     """The rate that an arm's share asks for of a scan, or None for an arm with a rate."""
+    arm = experiment.intervention
     if arm.share is None:
         return None
-    paths = list_logs(scanned.path).values()
-    return solve_share(arm, scanned.facts["counts"], lambda: map(read_log, paths))
+    lexicon, paths = find_lexicon(experiment), list_logs(scanned.path).values()
+    return solve_share(arm, scanned.facts["counts"], lambda: map(read_log, paths), lexicon)
 
 
-def describe_swaps(arm: Arm, counts: Counts, by_form: dict[str, int]) -> dict[str, Any]:
+def describe_swaps(
+    experiment: Experiment, counts: Counts, by_form: dict[str, int]
+) -> dict[str, Any]:
     """The facts on an arm's swaps.
 
     Args:
-        arm: what was asked for.
+        experiment: its arm is what was asked for.
         counts: pronouns of the stretch by reason and form.
         by_form: swaps made.
     """
-    gender = {form: Lexicon.english().gender(form) for form in FORMS}
-    leaving = [form for form in FORMS if gender[form] in genders_of(arm.direction)]
+    arm, lexicon = experiment.intervention, find_lexicon(experiment)
+    gender = {form: lexicon.gender(form) for form in lexicon.forms}
+    leaving = [form for form in gender if gender[form] in genders_of(arm.direction)]
     met = {reason: sum(counts[reason][form] for form in leaving) for reason in counts}
     eligible = met.pop(ELIGIBLE)
     if arm.length is not Length.skip:
         eligible += met.pop(LENGTH)
     before, made = ({str(g): 0 for g in GENDERS} for _ in range(2))
-    for form in FORMS:
+    for form in gender:
         before[gender[form]] += sum(by_reason[form] for by_reason in counts.values())
         made[gender[form]] += by_form[form]
     applied = sum(by_form.values())

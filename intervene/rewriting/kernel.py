@@ -104,7 +104,7 @@ def _judge(row, number, place, segment, rules, window, hits, found):  # type: ig
     verdict = decide(
         row, place, size, entry, window, rules.sides, rules.tokens, rules.spellings,
         rules.data, rules.letters, rules.firsts, rules.lasts, rules.guards, rules.joined,
-        rules.classes, rules.weights,
+        rules.classes, rules.weights, rules.forms,
     )  # fmt: skip
     if verdict == NO_WORD:
         return 0

@@ -1,24 +1,35 @@
-"""The closed lexicon: English third-person pronouns by role, gender and casing."""
+"""The lexicon: which words give way to which, by role, gender and casing."""
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 import regex
 
+from intervene.errors import InterveneError
+from intervene.experiment import Words
+
 WORD_CHARACTERS = r"\p{L}\p{M}\p{N}_"
+SHORTEST, LONGEST = 2, 16
+"""Letters of a form: a single one has two casings alone, and the scan's window holds 16."""
+MOST = 127
+"""Forms of a lexicon: the edit log numbers them in an int8."""
+_FORM = regex.compile(r"[a-z]+")
 
 
 class Role(StrEnum):
-    """What a pronoun does in its clause."""
+    """What a pronoun does in its clause; `word`: no pronoun, whatever it does."""
 
     subject = "subject"
     object = "object"
     determiner = "determiner"
     possessive = "possessive"
     reflexive = "reflexive"
+    word = "word"
 
 
 class Gender(StrEnum):
@@ -71,10 +82,60 @@ class Lexicon:
     Args:
         series: (role, masculine form, feminine form, neutral form), lower case.
         target: which form a pronoun gives way to.
+
+    Errors: InterveneError for a form that is not 2 to 16 letters from a to z or that stands twice,
+        for more than 127 forms, and for a lexicon that leads to neutral forms and lacks one.
     """
 
     series: tuple[tuple[Role, str, str, str], ...]
     target: Target
+
+    def __post_init__(self) -> None:
+        where, words = "lexicon.pairs", [e for e in self.series if e[0] is Role.word]
+        forms = [form for entry in words for form in entry[1:] if form]
+        odd = [f for f in forms if not _FORM.fullmatch(f) or not SHORTEST <= len(f) <= LONGEST]
+        if odd:
+            raise InterveneError(
+                f"{odd[0]!r} is not {SHORTEST} to {LONGEST} letters from a to z",
+                where,
+                "write the lower-case form of one word; its other casings follow from it",
+            )
+        others = {form for entry in self.series if entry not in words for form in entry[1:3]}
+        given = Counter([*others, *(form for entry in words for form in entry[1:3])])
+        twice = [form for form, count in given.items() if count > 1]
+        if twice:
+            raise InterveneError(f"{twice[0]!r} stands twice", where, "give each form one partner")
+        if not 0 < len(given) <= MOST:
+            raise InterveneError(
+                f"need 1 to {MOST} forms, got {len(given)}", where, "name fewer pairs, or some"
+            )
+        missing = [entry[1] for entry in self.series if not entry[3]]
+        if missing and self.target is Target.neutral:
+            raise InterveneError(
+                f"{missing[0]!r} has no neutral form", where, "give one: `father mother parent`"
+            )
+
+    @classmethod
+    def of(cls, words: Words, target: Target = Target.partner) -> "Lexicon":
+        """The lexicon that an experiment names: pronouns, pairs of other words, or both."""
+        series = cls.english(target).series if words.pronouns else ()
+        return cls((*series, *(_enter(pair.split()) for pair in words.pairs)), target)
+
+    @classmethod
+    def from_pairs(
+        cls, pairs: Sequence[Sequence[str]], target: Target = Target.partner
+    ) -> "Lexicon":
+        """A lexicon of other words than pronouns.
+
+        Args:
+            pairs: (masculine, feminine) or (masculine, feminine, neutral), lower case.
+            target: which form a word gives way to.
+        """
+        return cls(tuple(map(_enter, pairs)), target)
+
+    def lead_to(self, target: Target) -> "Lexicon":
+        """The same forms, giving way to this target's."""
+        return Lexicon(self.series, target)
 
     @classmethod
     def english(cls, target: Target = Target.partner) -> "Lexicon":
@@ -125,7 +186,9 @@ class Lexicon:
     def partner(self, spelling: str, role: Role) -> str:
         """The cased form that a spelling gives way to in this role."""
         known = self.spellings[spelling]
-        _, masculine, feminine, neutral = next(e for e in self.series if e[0] is role)
+        _, masculine, feminine, neutral = next(
+            entry for entry in self.series if entry[0] is role and known.form in entry[1:3]
+        )
         if self.target is Target.neutral:
             return known.casing.spell(neutral)
         return known.casing.spell(feminine if known.gender is Gender.masculine else masculine)
@@ -134,3 +197,19 @@ class Lexicon:
         """A regular expression for any cased form, or any of one gender, longest first."""
         chosen = [s for s, known in self.spellings.items() if gender in (None, known.gender)]
         return "|".join(regex.escape(s) for s in sorted(chosen, key=lambda s: (-len(s), s)))
+
+
+def _enter(pair: Sequence[str]) -> tuple[Role, str, str, str]:
+    """A pair of words as an entry of a series."""
+    if len(pair) not in (2, 3):
+        raise InterveneError(
+            f"need two forms or three, got {' '.join(pair)!r}",
+            "lexicon.pairs",
+            "give `masculine feminine` or `masculine feminine neutral`",
+        )
+    masculine, feminine, neutral = (*pair, "")[:3]
+    return Role.word, masculine, feminine, neutral
+
+
+PRONOUNS = Lexicon.english()
+"""What is swapped unless another lexicon is named."""

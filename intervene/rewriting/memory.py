@@ -11,9 +11,9 @@ from intervene.arm import Arm, Method
 from intervene.errors import InterveneError
 from intervene.experiment import Guards
 from intervene.rewriting.find import target_of
-from intervene.rewriting.lexicon import Target
+from intervene.rewriting.lexicon import PRONOUNS, Lexicon
 from intervene.rewriting.materialise import apply
-from intervene.rewriting.scan import build_scanner, name_counts
+from intervene.rewriting.scan import Counts, build_scanner, name_counts
 from intervene.rewriting.share import settle, solve_share
 from intervene.rewriting.swap import EditLog
 from intervene.rewriting.tokens import TokenTable, tabulate, tabulate_tokenizer
@@ -22,7 +22,12 @@ NAMED_GUARDS = {"default": Guards(), "none": Guards.none()}
 
 
 def rewrite(
-    rows: NDArray[np.uint16], *, tokenizer: Any, arm: Arm, guards: Guards | str = "default"
+    rows: NDArray[np.uint16],
+    *,
+    tokenizer: Any,
+    arm: Arm,
+    guards: Guards | str = "default",
+    lexicon: Lexicon = PRONOUNS,
 ) -> tuple[NDArray[np.uint16], EditLog]:
     """Rewrite rows of tokens; row 0 is training row 0 of the arm's draw.
 
@@ -32,6 +37,8 @@ def rewrite(
             transformers.
         arm: what to swap.
         guards: what to hold back: `Guards`, `"default"` or `"none"` (every word-level pronoun).
+        lexicon: the words; the arm's direction says whether they give way to the other gender's
+            forms or to neutral ones.
 
     Returns:
         The rewritten rows, uint16 [n, row_tokens], and the swaps applied.
@@ -46,13 +53,49 @@ def rewrite(
             "arm",
             "use intervene.rewriting.original, or pipelines.rewrite",
         )
+    lexicon = lexicon.lead_to(target_of(arm.direction))
+    log, counts = _scan(rows, tokenizer, guards, lexicon)
+    if arm.share is not None:
+        named = name_counts(counts, log.forms)
+        arm = settle(arm, solve_share(arm, named, lambda: [log], lexicon))
+    return materialise(rows, log, arm), log.take(log.select(arm))
+
+
+def scan(
+    rows: NDArray[np.uint16],
+    *,
+    tokenizer: Any,
+    guards: Guards | str = "default",
+    lexicon: Lexicon = PRONOUNS,
+) -> EditLog:
+    """Every swap that rows allow, whatever the rate; row 0 is training row 0 of an arm's draw.
+
+    Arguments and errors as of `rewrite`; the lexicon says what words give way to.
+    """
+    return _scan(rows, tokenizer, guards, lexicon)[0]
+
+
+def materialise(rows: NDArray[np.uint16], log: EditLog, arm: Arm) -> NDArray[np.uint16]:
+    """The rows with the swaps that an arm makes, uint16 [n, row_tokens]; `rows` stay as they are.
+
+    Args:
+        rows: those that were scanned.
+        log: their scan.
+        arm: it has a rate; a share is solved by `rewrite`.
+    """
+    return apply(rows, 0, log, log.select(arm))
+
+
+def _scan(
+    rows: NDArray[np.uint16], tokenizer: Any, guards: Guards | str, lexicon: Lexicon
+) -> tuple[EditLog, Counts]:
     chosen = NAMED_GUARDS.get(guards) if isinstance(guards, str) else guards
     if chosen is None:
         raise InterveneError(
             f"unknown guards {guards!r}", "guards", "use default, none or Guards(...)"
         )
     _check_rows(rows)
-    table = _open_table(tokenizer, target_of(arm.direction))
+    table = _open_table(tokenizer, lexicon)
     largest = int(rows.max(initial=0))
     if largest >= len(table.pieces):
         raise InterveneError(
@@ -60,11 +103,7 @@ def rewrite(
             "rows",
             "give the tokenizer that the rows were made with",
         )
-    log, counts = build_scanner(table, chosen).scan_rows(rows, 0)
-    if arm.share is not None:
-        arm = settle(arm, solve_share(arm, name_counts(counts), lambda: [log]))
-    mask = log.select(arm)
-    return apply(rows, 0, log, mask), log.take(mask)
+    return build_scanner(table, chosen).scan_rows(rows, 0)
 
 
 def _check_rows(rows: NDArray[np.uint16]) -> None:
@@ -75,12 +114,12 @@ def _check_rows(rows: NDArray[np.uint16]) -> None:
         raise InterveneError(f"need shape [n, row_tokens], got {rows.shape}", "rows", "reshape it")
 
 
-def _open_table(tokenizer: Any, target: Target) -> TokenTable:
+def _open_table(tokenizer: Any, lexicon: Lexicon) -> TokenTable:
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if isinstance(backend, Tokenizer):
-        return tabulate_tokenizer(backend, "tokenizer", target)
+        return tabulate_tokenizer(backend, "tokenizer", lexicon)
     if isinstance(backend, str | Path):
-        return tabulate(Path(backend).resolve(), target)
+        return tabulate(Path(backend).resolve(), lexicon)
     raise InterveneError(
         f"cannot read a tokenizer from {type(tokenizer).__name__}",
         "tokenizer",

@@ -1,5 +1,11 @@
 """Both genders side by side, `he/she` or `his or her`: a one-way swap would leave `she/she`."""
 
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 from intervene.compiled import compiled
 from intervene.rewriting.characters import (
     SPACE,
@@ -14,16 +20,44 @@ from intervene.rewriting.characters import (
 from intervene.rewriting.lexicon import Gender, Lexicon
 from intervene.rewriting.words import hash_bytes, hash_words
 
-_LEXICON = Lexicon.english()
-FORMS = hash_words(_LEXICON.forms)
-HE = _LEXICON.forms.index("he")
-FIRST_FEMININE = [_LEXICON.gender(form) for form in _LEXICON.forms].index(Gender.feminine)
-LONGEST = max(len(form) for form in _LEXICON.forms)
 OPENING, CLOSING, SLASH = ord("("), ord(")"), ord("/")
 
 
+class Forms(NamedTuple):
+    """A lexicon's forms, as guards look at them; a pronoun that is not among them is -1.
+
+    Args:
+        words: uint64 [forms], each form as `hash_words` gives it, the masculine first.
+        feminine: where the feminine ones begin.
+        longest: letters of the longest.
+        he, his, her: where these stand.
+    """
+
+    words: NDArray[np.uint64]
+    feminine: int
+    longest: int
+    he: int
+    his: int
+    her: int
+
+
+@cache
+def pack_forms(lexicon: Lexicon) -> Forms:
+    """The forms of a lexicon."""
+    forms = lexicon.forms
+    he, his, her = (forms.index(form) if form in forms else -1 for form in ("he", "his", "her"))
+    return Forms(
+        hash_words(forms),
+        [lexicon.gender(form) for form in forms].index(Gender.feminine),
+        max(len(form) for form in forms),
+        he,
+        his,
+        her,
+    )
+
+
 @compiled
-def holds_pair(text, start, stop, limit, form, classes):  # type: ignore[no-untyped-def]
+def holds_pair(text, start, stop, limit, form, classes, forms):  # type: ignore[no-untyped-def]
     """Whether a pronoun is one of a pair: `he/she`, `his or her`, `he (or she)`, `s/he`, `(s)he`.
 
     Args:
@@ -32,32 +66,34 @@ def holds_pair(text, start, stop, limit, form, classes):  # type: ignore[no-unty
         limit: where the text ends.
         form: its index among the lexicon's forms.
         classes: as `characters.classify` gives them.
+        forms: as `pack_forms` gives them.
     """
-    partners = FIRST_FEMININE if form < FIRST_FEMININE else 0
+    low, high = (forms.feminine, len(forms.words)) if form < forms.feminine else (0, forms.feminine)
+    partners = forms.words[low:high]
     at = skip_gap_after(text, stop, limit, classes)
     if at < limit and text[at] == SLASH:
         at = skip_gap_after(text, at + 1, limit, classes)
-        if _is_form_after(text, at, limit, partners, classes):
+        if _is_form_after(text, at, limit, partners, forms.longest, classes):
             return True
     elif at < limit and (at > stop or text[at] == OPENING):
         at += text[at] == OPENING
         if _is_or(text, at, limit) and has(SPACE, read_after(text, at + 2, limit)[0], classes):
             at = skip_gap_after(text, at + 2, limit, classes)
-            if _is_form_after(text, at, limit, partners, classes):
+            if _is_form_after(text, at, limit, partners, forms.longest, classes):
                 return True
     at = skip_gap_before(text, start, classes)
     if at > 0 and text[at - 1] == SLASH:
         at = skip_gap_before(text, at - 1, classes)
-        if _is_form_before(text, at, partners, classes):
+        if _is_form_before(text, at, partners, forms.longest, classes):
             return True
     elif at < start and at >= 3 and _is_or(text, at - 2, at):
         at -= 2
         bracket = text[at - 1] == OPENING
         if bracket or has(SPACE, read_before(text, at)[0], classes):
             at = skip_gap_before(text, at - bracket, classes)
-            if _is_form_before(text, at, partners, classes):
+            if _is_form_before(text, at, partners, forms.longest, classes):
                 return True
-    return form == HE and _is_half_before(text, start, classes)
+    return form == forms.he and _is_half_before(text, start, classes)
 
 
 @compiled
@@ -76,30 +112,29 @@ def _is_or(text, at, limit):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _is_form_after(text, at, limit, first, classes):  # type: ignore[no-untyped-def]
-    """Whether a pronoun of the gender whose forms begin at `first` stands at byte `at`."""
+def _is_form_after(text, at, limit, words, longest, classes):  # type: ignore[no-untyped-def]
+    """Whether one of the words stands at byte `at`."""
     stop = at
-    while stop < limit and stop - at <= LONGEST and is_ascii_letter(text[stop]):
+    while stop < limit and stop - at <= longest and is_ascii_letter(text[stop]):
         stop += 1
     if has(WORD, read_after(text, stop, limit)[0], classes):
         return False
-    return _is_form(hash_bytes(text, at, stop), first)
+    return _is_form(hash_bytes(text, at, stop), words)
 
 
 @compiled
-def _is_form_before(text, at, first, classes):  # type: ignore[no-untyped-def]
+def _is_form_before(text, at, words, longest, classes):  # type: ignore[no-untyped-def]
     start = at
-    while start > 0 and at - start <= LONGEST and is_ascii_letter(text[start - 1]):
+    while start > 0 and at - start <= longest and is_ascii_letter(text[start - 1]):
         start -= 1
     if has(WORD, read_before(text, start)[0], classes):
         return False
-    return _is_form(hash_bytes(text, start, at), first)
+    return _is_form(hash_bytes(text, start, at), words)
 
 
 @compiled
-def _is_form(word, first):  # type: ignore[no-untyped-def]
-    stop = FIRST_FEMININE if first == 0 else len(FORMS)
-    for place in range(first, stop):  # noqa: SIM110 (any() of a generator cannot be compiled)
-        if FORMS[place] == word:
+def _is_form(word, words):  # type: ignore[no-untyped-def]
+    for known in words:  # noqa: SIM110 (any() of a generator cannot be compiled)
+        if known == word:
             return True
     return False

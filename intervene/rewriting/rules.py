@@ -12,8 +12,9 @@ from intervene.rewriting.guards import pack_guards
 from intervene.rewriting.language import ENGLISH, FOREIGN, FOREIGN_WEIGHT
 from intervene.rewriting.lexicon import Casing, Role, Spelling, Target
 from intervene.rewriting.neighbours import tabulate_neighbours
+from intervene.rewriting.pairs import Forms, pack_forms
 from intervene.rewriting.role import load_roles, other_role
-from intervene.rewriting.swap import FORMS, GENDERS, ROLES
+from intervene.rewriting.swap import GENDERS, ROLES
 from intervene.rewriting.tokens import IDS, Edge, TokenTable
 from intervene.rewriting.verbs import VerbTable, tabulate_verbs
 from intervene.sources.rows import END_OF_DOCUMENT
@@ -57,7 +58,7 @@ SPELLING = np.dtype(
     [
         ("offset", np.int32),  # of its bytes in `letters`
         ("size", np.int32),  # how many they are
-        ("form", np.int8),  # index in FORMS
+        ("form", np.int8),  # index among the lexicon's forms
         ("gender", np.int8),  # index in GENDERS
         ("role", np.int8),  # the one role, or -1
         ("other", np.int8),  # what an ambiguous form is if it is no determiner
@@ -90,6 +91,7 @@ class Rules(NamedTuple):
         joined: whether this guard is on.
         classes: as `characters.classify` gives them.
         weights: as `load_roles` gives them.
+        forms: as `pack_forms` gives them.
     """
 
     code: NDArray[np.uint8]
@@ -109,6 +111,7 @@ class Rules(NamedTuple):
     joined: bool
     classes: NDArray[np.uint8]
     weights: NDArray[np.int8]
+    forms: Forms
 
 
 class Columns(NamedTuple):
@@ -158,6 +161,7 @@ def build_rules(table: TokenTable, guards: Guards) -> Rules:
         joined=guards.joined,
         classes=classify(),
         weights=load_roles(),
+        forms=pack_forms(table.lexicon),
     )
 
 
@@ -208,7 +212,7 @@ def _tabulate_spellings(table: TokenTable, guards: Guards) -> NDArray[np.void]:
         other = known.roles[0] if only else other_role(known.roles)
         agrees = table.lexicon.target is Target.neutral and Role.subject in known.roles
         spellings[place] = (
-            at, len(word), FORMS.index(known.form), GENDERS.index(known.gender),
+            at, len(word), table.lexicon.forms.index(known.form), GENDERS.index(known.gender),
             ROLES.index(other) if only else -1, ROLES.index(other), other is Role.possessive,
             _is_read(known, guards), known.form == "he" and known.casing is Casing.capitalised,
             contracts(table, word), agrees,

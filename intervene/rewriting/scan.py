@@ -15,9 +15,9 @@ from intervene.rewriting.confirm import Verdict, confirm
 from intervene.rewriting.decide import UNDECIDED_FOREIGN, WINDOW
 from intervene.rewriting.find import Finder, compile_finder
 from intervene.rewriting.guards import GUARD_NAMES
-from intervene.rewriting.lexicon import Target
+from intervene.rewriting.lexicon import PRONOUNS, Lexicon
 from intervene.rewriting.rules import Columns, Rules, build_rules
-from intervene.rewriting.swap import FORMS, GENDERS, ROLES, EditLog
+from intervene.rewriting.swap import GENDERS, ROLES, EditLog
 from intervene.rewriting.tokens import TokenTable, tabulate
 from intervene.sources.rows import END_OF_DOCUMENT
 
@@ -31,7 +31,7 @@ TOKENS_PER_SWAP = 64
 """Room is made for one swap in so many tokens, and for more where there are more."""
 
 Counts = NDArray[np.int64]
-"""int64 [REASONS, FORMS], pronouns by what becomes of them and form."""
+"""int64 [REASONS, forms], pronouns by what becomes of them and form."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class Scanner:
     table: TokenTable
     rules: Rules
     finder: Finder
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The lower-case forms that give way, as logs and counts number them."""
+        return self.table.lexicon.forms
+
+    def no_counts(self) -> Counts:
+        """Counts of nothing yet."""
+        return np.zeros((len(REASONS), len(self.forms)), np.int64)
 
     def scan_rows(self, tokens: NDArray[np.uint16], first_row: int) -> tuple[EditLog, Counts]:
         """The swaps of rows, and what became of their pronouns.
@@ -52,7 +61,7 @@ class Scanner:
         tokens, row_tokens = np.ascontiguousarray(tokens), tokens.shape[1]
         window, hits = np.empty(WINDOW, np.uint8), np.empty((row_tokens, kernel.COLUMNS), np.int32)
         marks = np.zeros(row_tokens // 8 * 8 + 8, np.uint8)
-        counts, filled = np.zeros((len(REASONS), len(FORMS)), np.int64), np.zeros(3, np.int64)
+        counts, filled = self.no_counts(), np.zeros(3, np.int64)
         room = max(tokens.size // TOKENS_PER_SWAP, row_tokens)
         out, undecided = _allocate(room), np.empty((room, kernel.COLUMNS), np.int32)
         while not kernel.fill_columns(
@@ -61,7 +70,7 @@ class Scanner:
         ):  # fmt: skip
             room *= 2
             out, undecided = _enlarge(out, room), np.resize(undecided, (room, kernel.COLUMNS))
-        log = _cut(out, int(filled[kernel.SWAPS]))
+        log = _cut(out, int(filled[kernel.SWAPS]), self.forms)
         undecided = undecided[: filled[kernel.LEFT]]
         return self._decode(log, tokens, first_row, undecided, counts), counts
 
@@ -82,22 +91,22 @@ class Scanner:
                 tokens[number], column, self.table, self.finder, foreign=foreign
             ):
                 reason = verdict.reason or _rate_length(verdict)
-                counts[REASONS.index(reason), FORMS.index(verdict.hit.spelling.form)] += 1
+                counts[REASONS.index(reason), self.forms.index(verdict.hit.spelling.form)] += 1
                 if verdict.reason is None:
                     found.append((number, verdict))
         if not found:
             return log
-        log = EditLog.join([log, _tabulate_verdicts(tokens, first_row, found)])
+        log = EditLog.join([log, _tabulate_verdicts(tokens, first_row, found, self.forms)])
         log = log.take(np.argsort(log.row * tokens.shape[1] + log.start, kind="stable"))
         return _drop_overlaps(log, counts)
 
 
-def open_scanner(tokenizer: Path, guards: Guards, target: Target = Target.partner) -> Scanner:
+def open_scanner(tokenizer: Path, guards: Guards, lexicon: Lexicon = PRONOUNS) -> Scanner:
     """The scanner of a `tokenizer.json`.
 
     Errors: InterveneError for a tokenizer that is not byte-level BPE as GPT-NeoX's is.
     """
-    return build_scanner(tabulate(tokenizer, target), guards)
+    return build_scanner(tabulate(tokenizer, lexicon), guards)
 
 
 @lru_cache(maxsize=8)
@@ -105,14 +114,14 @@ def build_scanner(table: TokenTable, guards: Guards) -> Scanner:
     """The scanner of a vocabulary, remembered."""
     if not any(find_cache(ROOM).rglob("kernel.*.nbc")):
         say("compiling the scan's loops, once: half a minute")
-    finder = compile_finder(guards, table.lexicon.target)
+    finder = compile_finder(guards, table.lexicon)
     return Scanner(table, build_rules(table, guards), finder)
 
 
-def name_counts(counts: Counts) -> dict[str, dict[str, int]]:
+def name_counts(counts: Counts, forms: tuple[str, ...]) -> dict[str, dict[str, int]]:
     """Counts by reason, then by form, as they are recorded."""
     return {
-        reason: dict(zip(FORMS, by_form, strict=True))
+        reason: dict(zip(forms, by_form, strict=True))
         for reason, by_form in zip(REASONS, counts.tolist(), strict=True)
     }
 
@@ -147,7 +156,7 @@ def _enlarge(columns: Columns, swaps: int) -> Columns:
     return larger
 
 
-def _cut(columns: Columns, swaps: int) -> EditLog:
+def _cut(columns: Columns, swaps: int, forms: tuple[str, ...]) -> EditLog:
     """The log of the first swaps."""
     before_offsets = columns.before_offsets[: swaps + 1]
     after_offsets = columns.after_offsets[: swaps + 1]
@@ -162,6 +171,7 @@ def _cut(columns: Columns, swaps: int) -> EditLog:
         after_offsets,
         columns.before[: before_offsets[-1]],
         columns.after[: after_offsets[-1]],
+        forms,
     )
 
 
@@ -170,7 +180,10 @@ def _rate_length(verdict: Verdict) -> str:
 
 
 def _tabulate_verdicts(
-    tokens: NDArray[np.uint16], first_row: int, found: list[tuple[int, Verdict]]
+    tokens: NDArray[np.uint16],
+    first_row: int,
+    found: list[tuple[int, Verdict]],
+    forms: tuple[str, ...],
 ) -> EditLog:
     """The log of swaps that were decided one by one."""
     verdicts = [verdict for _, verdict in found]
@@ -181,13 +194,14 @@ def _tabulate_verdicts(
         row=np.array([first_row + number for number, _ in found], np.int64),
         start=np.array([verdict.start for verdict in verdicts], np.int32),
         segment=np.array([_find_segment(tokens[n], v.start) for n, v in found], np.int32),
-        form=np.array([FORMS.index(spelling.form) for spelling in spellings], np.int8),
+        form=np.array([forms.index(spelling.form) for spelling in spellings], np.int8),
         role=np.array([ROLES.index(verdict.hit.role) for verdict in verdicts], np.int8),
         gender=np.array([GENDERS.index(spelling.gender) for spelling in spellings], np.int8),
         before_offsets=_measure(before),
         after_offsets=_measure(after),
         before=_join(before),
         after=_join(after),
+        forms=forms,
     )
 
 
@@ -214,7 +228,7 @@ def _drop_overlaps(log: EditLog, counts: Counts) -> EditLog:
     overlaps[1:] |= shared
     overlaps[:-1] |= shared
     for reason, chosen in (("length", log.changes_length), ("eligible", ~log.changes_length)):
-        lost = np.bincount(log.form[overlaps & chosen], minlength=len(FORMS))
+        lost = np.bincount(log.form[overlaps & chosen], minlength=len(log.forms))
         counts[REASONS.index(reason)] -= lost
         counts[REASONS.index("irregular")] += lost
     return log.take(~overlaps)

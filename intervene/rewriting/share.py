@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from intervene.arm import Arm, Direction
 from intervene.errors import InterveneError
 from intervene.rewriting.edits import Counts
-from intervene.rewriting.lexicon import Gender, Lexicon
+from intervene.rewriting.lexicon import PRONOUNS, Gender, Lexicon
 from intervene.rewriting.swap import EditLog
 
 NOT_PRONOUNS = frozenset({"hyphens", "joined", "surnames", "quoted", "language"})
@@ -37,18 +37,20 @@ class Solution:
     rate: float
 
 
-def solve_share(arm: Arm, counts: Counts, read: Callable[[], Iterable[EditLog]]) -> Solution:
+def solve_share(
+    arm: Arm, counts: Counts, read: Callable[[], Iterable[EditLog]], lexicon: Lexicon = PRONOUNS
+) -> Solution:
     """Find the smallest set of units, in the order of their draws, that comes nearest to the share.
 
     Args:
         arm: its share is the target.
         counts: pronouns by reason and form; all but NOT_PRONOUNS are what the share is taken of.
         read: gives the log of all rows, in pieces; called twice.
+        lexicon: of the scan.
 
     Errors: InterveneError for a share that the direction leads away from, or cannot reach.
     """
     assert arm.share is not None
-    lexicon = Lexicon.english()
     chosen = [by_form for reason, by_form in counts.items() if reason not in NOT_PRONOUNS]
     total = sum(sum(by_form.values()) for by_form in chosen)
     feminine = sum(

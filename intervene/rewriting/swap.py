@@ -1,15 +1,20 @@
 """Every replacement that a stretch allows, as columns in row order."""
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from intervene.arm import Arm, Length, Unit, hash_units
 from intervene.rewriting.find import genders_of
-from intervene.rewriting.lexicon import Gender, Lexicon, Role
+from intervene.rewriting.lexicon import PRONOUNS, Gender, Role
 
-FORMS = Lexicon.english().forms
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMS = PRONOUNS.forms
 ROLES = tuple(Role)
 GENDERS = tuple(Gender)
 
@@ -22,7 +27,7 @@ class Swap:
         row: the training row, counted from row 0 of the whole corpus.
         start, stop: its tokens within the row.
         segment: the first token in the row of the document that it lies in.
-        form: the pronoun that stands there, lower case.
+        form: the pronoun, or other word of the lexicon, that stands there, lower case.
         role: what it does there.
         gender: the gender that it has before.
         before, after: the tokens of the span; they may differ in number.
@@ -49,11 +54,12 @@ class EditLog:
         row: int64 [n], training row.
         start: int32 [n], first token within the row.
         segment: int32 [n], first token of the document within the row.
-        form, role, gender: int8 [n], indices in FORMS, ROLES and GENDERS.
+        form, role, gender: int8 [n], indices in `forms`, ROLES and GENDERS.
         before_offsets: int64 [n + 1], where each swap's tokens lie in `before`.
         after_offsets: int64 [n + 1], the same for `after`.
         before: uint16 [before_offsets[n]], token ids.
         after: uint16 [after_offsets[n]], token ids.
+        forms: what `form` counts in: those of the lexicon.
     """
 
     row: NDArray[np.int64]
@@ -66,9 +72,10 @@ class EditLog:
     after_offsets: NDArray[np.int64]
     before: NDArray[np.uint16]
     after: NDArray[np.uint16]
+    forms: tuple[str, ...] = FORMS
 
     @classmethod
-    def empty(cls) -> "EditLog":
+    def empty(cls, forms: tuple[str, ...] = FORMS) -> "EditLog":
         """The log of no swaps."""
         return cls(
             row=np.zeros(0, np.int64),
@@ -81,6 +88,7 @@ class EditLog:
             after_offsets=np.zeros(1, np.int64),
             before=np.zeros(0, np.uint16),
             after=np.zeros(0, np.uint16),
+            forms=forms,
         )
 
     def __len__(self) -> int:
@@ -101,7 +109,7 @@ class EditLog:
             start=start,
             stop=start + len(before),
             segment=int(self.segment[index]),
-            form=FORMS[self.form[index]],
+            form=self.forms[self.form[index]],
             role=ROLES[self.role[index]],
             gender=GENDERS[self.gender[index]],
             before=before,
@@ -118,6 +126,23 @@ class EditLog:
         """Whether the row has more or fewer tokens afterwards, bool [n]."""
         changes: NDArray[np.bool_] = np.diff(self.before_offsets) != np.diff(self.after_offsets)
         return changes
+
+    def table(self, tokenizer: Tokenizer) -> "pd.DataFrame":
+        """A row per swap: row, start, form, role, gender, and both texts as they are spelled."""
+        import pandas as pd  # half a second, for those alone who look
+
+        swaps = [self[index] for index in range(len(self))]
+        texts = {
+            name: tokenizer.decode_batch(
+                [list(getattr(swap, name)) for swap in swaps], skip_special_tokens=False
+            )
+            for name in ("before", "after")
+        }
+        columns = {
+            name: [getattr(swap, name) for swap in swaps]
+            for name in ("row", "start", "form", "role", "gender")
+        }
+        return pd.DataFrame({**columns, **texts}).astype({"role": str, "gender": str})
 
     def eligible(self, arm: Arm) -> NDArray[np.bool_]:
         """The swaps that the arm's direction and length policy allow, bool [n]."""
@@ -147,13 +172,15 @@ class EditLog:
         return EditLog(
             self.row[index], self.start[index], self.segment[index], self.form[index],
             self.role[index], self.gender[index], before_offsets, after_offsets, before, after,
+            self.forms,
         )  # fmt: skip
 
     @classmethod
     def join(cls, logs: list["EditLog"]) -> "EditLog":
-        """The swaps of several logs, one after another."""
-        columns = {}
-        for name in (field.name for field in fields(cls)):
+        """The swaps of several logs of one lexicon, one after another."""
+        assert len({log.forms for log in logs}) == 1
+        columns: dict[str, Any] = {"forms": logs[0].forms}
+        for name in (field.name for field in fields(cls) if field.name != "forms"):
             parts = [getattr(log, name) for log in logs]
             if name.endswith("_offsets"):
                 firsts = np.cumsum([0, *(part[-1] for part in parts)])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from intervene.errors import InterveneError
-from intervene.rewriting.lexicon import Lexicon, Role, Target
+from intervene.rewriting.lexicon import PRONOUNS, Lexicon, Role
 from intervene.sources.rows import END_OF_DOCUMENT
 
 IDS = 1 << 16
@@ -50,7 +50,8 @@ class TokenTable:
         partial: bool [65536], ids whose bytes are not whole characters.
         added: bool [65536], added tokens, which cut the text before anything else does.
         first, last: uint8 [65536], the `Edge` of the first and last character.
-        beginnings: uint64 [65536], bit p is set if the token ends in proper prefix p of a pronoun.
+        beginnings: uint64 [65536], bit p is set if the token ends in proper prefix p of a pronoun;
+            prefixes beyond the 64th share bits, so that more is looked at and nothing missed.
         bare: bool [65536], whether that prefix is the whole token (then the token before counts).
         completions: uint64 [65536], bit p is set if the token can follow prefix p.
         odd: bool [65536], a token that holds a pronoun and more: no BPE token does, an added may.
@@ -110,14 +111,12 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 
 @cache
-def tabulate(path: Path, target: Target = Target.partner) -> TokenTable:
+def tabulate(path: Path, lexicon: Lexicon = PRONOUNS) -> TokenTable:
     """The table of a `tokenizer.json`; the file must not change under a running process."""
-    return tabulate_tokenizer(open_tokenizer(path), str(path), target)
+    return tabulate_tokenizer(open_tokenizer(path), str(path), lexicon)
 
 
-def tabulate_tokenizer(
-    tokenizer: Tokenizer, where: str, target: Target = Target.partner
-) -> TokenTable:
+def tabulate_tokenizer(tokenizer: Tokenizer, where: str, lexicon: Lexicon = PRONOUNS) -> TokenTable:
     """The table of a tokenizer.
 
     Errors: InterveneError for one that is not byte-level BPE as GPT-2's and GPT-NeoX's are.
@@ -128,7 +127,6 @@ def tabulate_tokenizer(
     # What is encoded here stands inside a row, where no space is put before it.
     described["pre_tokenizer"]["add_prefix_space"] = False
     pieces, added = _spell_pieces(described)
-    lexicon = Lexicon.english(target)
     lengths = np.zeros(IDS + 1, np.int64)
     lengths[1 : len(pieces) + 1] = [len(piece) for piece in pieces]
     first, last = np.full((2, IDS), Edge.unknown, np.uint8)
@@ -258,8 +256,7 @@ def _tabulate_parts(
     """`beginnings`, `bare` and `completions` of a TokenTable."""
     forms = [spelling.encode() for spelling in lexicon.spellings]
     prefixes = sorted({form[:cut] for form in forms for cut in range(1, len(form))})
-    assert len(prefixes) <= 64, "one bit each"
-    bits = {prefix: 1 << place for place, prefix in enumerate(prefixes)}
+    bits = {prefix: 1 << place % 64 for place, prefix in enumerate(prefixes)}
     going_on: dict[bytes, int] = {}
     ending: dict[bytes, int] = {}
     for form in forms:

@@ -17,7 +17,7 @@ from intervene.rewriting.blocks import Block
 from intervene.rewriting.edits import read_log
 from intervene.rewriting.materialise import overwrite
 from intervene.rewriting.original import swap_string, swap_token_map
-from intervene.rewriting.swap import FORMS, EditLog
+from intervene.rewriting.swap import EditLog
 from intervene.rewriting.tokens import TokenTable
 from intervene.sources.rows import TOKEN_BYTES, Rows, iterate_chunks
 
@@ -153,8 +153,8 @@ def find_marker(draft: Path, block: Block) -> Path:
 
 def write_marker(draft: Path, block: Block, log: EditLog, mask: Mask, counts: Counter[str]) -> None:
     """Say that a block is written, which of its log's swaps were made, and what was done."""
-    by_form = np.bincount(log.form[mask], minlength=len(FORMS)).tolist()
-    made = {"counts": dict(counts), "by_form": dict(zip(FORMS, by_form, strict=True))}
+    by_form = np.bincount(log.form[mask], minlength=len(log.forms)).tolist()
+    made = {"counts": dict(counts), "by_form": dict(zip(log.forms, by_form, strict=True))}
     marker = find_marker(draft, block)
     np.save(marker.with_suffix(".npy"), mask)
     part = marker.with_name(f".{marker.name}.{os.getpid()}.part")
@@ -165,7 +165,7 @@ def write_marker(draft: Path, block: Block, log: EditLog, mask: Mask, counts: Co
 def read_markers(draft: Path, blocks: list[Block]) -> tuple[Counter[str], dict[str, int]]:
     """What was done in all blocks: counts by name, and swaps made by form."""
     counts: Counter[str] = Counter()
-    by_form = Counter(dict.fromkeys(FORMS, 0))
+    by_form: Counter[str] = Counter()
     for block in blocks:
         made = json.loads(find_marker(draft, block).read_text())
         counts.update(made["counts"])

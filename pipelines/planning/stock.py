@@ -9,7 +9,7 @@ from intervene.data import Data
 from intervene.experiment import Experiment
 from intervene.lineage import Artefact, Store
 from intervene.parallel import Form
-from intervene.rewriting.jobs import find_target
+from intervene.rewriting.jobs import find_lexicon
 from intervene.sources.remote.fetched import BRANCH, KIND
 from intervene.sources.remote.hub import SCHEME, parse_address
 from intervene.sources.remote.web import hide_secrets
@@ -132,8 +132,8 @@ def find_place(data: Data) -> tuple[str, str | None]:
 
 def identify_scan(experiment: Experiment) -> str:
     """What tells scans apart."""
-    target = find_target(experiment)
-    return _spell(_describe(experiment, "data"), asdict(experiment.guards), str(target))
+    lexicon = find_lexicon(experiment).digest
+    return _spell(_describe(experiment, "data"), asdict(experiment.guards), lexicon)
 
 
 def identify_corpus(experiment: Experiment, form: Form) -> str:
@@ -151,7 +151,7 @@ def identify_run(experiment: Experiment, form: Form) -> str:
 def identify_readings(experiment: Experiment, form: Form) -> str:
     """What tells the readings of runs apart: what was scored, and how."""
     asked = experiment.evaluation
-    how = [list(asked.tasks), asked.data, str(asked.precision)]
+    how = [list(asked.tasks), str(asked.tasks_from), asked.data, str(asked.precision)]
     return _spell(identify_run(experiment, form), how)
 
 

@@ -110,7 +110,7 @@ def read_task(path: Path) -> Task:
 def _share(trial: Trial, stage: str) -> str:
     """What arms have in common that share the work of a stage."""
     body = json.loads(to_json(trial.experiment))
-    keys = ["data", "guards", "corpus"]
+    keys = ["data", "lexicon", "guards", "corpus"]
     if stage == PREPARE:
         del body["data"]["heldout"]
         keys = ["model", "data", "trainer", "kernels"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from intervene.rewriting.lexicon import Target
+from intervene.rewriting.lexicon import Lexicon, Target
 from intervene.rewriting.tokens import TokenTable, tabulate, tabulate_tokenizer
 
 SENTENCES = (
@@ -68,4 +68,4 @@ def neox(neox_tokenizer: Path) -> TokenTable:
 @pytest.fixture(scope="session")
 def neox_neutral(neox_tokenizer: Path) -> TokenTable:
     """GPT-NeoX's vocabulary where every pronoun gives way to singular they."""
-    return tabulate(neox_tokenizer, Target.neutral)
+    return tabulate(neox_tokenizer, Lexicon.english(Target.neutral))

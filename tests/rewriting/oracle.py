@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from intervene.arm import Arm, Direction, Length
 from intervene.experiment import Guards
 from intervene.rewriting.find import compile_finder, target_of
-from intervene.rewriting.lexicon import Role
+from intervene.rewriting.lexicon import Lexicon, Role
 from intervene.rewriting.materialise import apply
 from intervene.rewriting.role import choose_role
 from intervene.rewriting.scan import REASONS, build_scanner
@@ -46,7 +46,7 @@ def list_replacements(text: str, direction: Direction, guards: Guards) -> list[R
     if guards == NONE and direction is not Direction.neutral:
         return list_plain(text, direction)
     taken = TAKEN[direction]
-    hits = compile_finder(guards, target_of(direction)).iterate(text, 0, len(text))
+    hits = compile_finder(guards, Lexicon.english(target_of(direction))).iterate(text, 0, len(text))
     return [
         Replacement(hit.edit_start, hit.edit_stop, hit.edit_after)
         for hit in hits

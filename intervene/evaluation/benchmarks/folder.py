@@ -12,7 +12,7 @@ from intervene.errors import InterveneError
 from intervene.evaluation.benchmarks.files import SOURCES, digest_rows, list_files
 from intervene.evaluation.benchmarks.hub import HUB, load_rows
 from intervene.evaluation.benchmarks.lines import read_records
-from intervene.evaluation.tasks import check_tasks
+from intervene.evaluation.own import check_asked, split_asked
 from intervene.experiment import Evaluation
 from intervene.lineage import Artefact, Recipe, Store
 
@@ -31,8 +31,8 @@ def resolve_items(store: Store, evaluation: Evaluation, embedded: Path | None) -
     Errors: InterveneError for unknown tasks, embedded items without the toy, missing files, a Hub
     that does not give its rows, and a copy in the store that is no longer what it was.
     """
-    check_tasks(evaluation.tasks)
-    names = list_files(evaluation.tasks)
+    check_asked(evaluation)
+    names = list_files(split_asked(evaluation)[0])
     if evaluation.data == HUB:
         return _copy_hub(store, names)
     if evaluation.data == EMBEDDED:
