@@ -1,6 +1,6 @@
 """What is estimated from readings: means of items, and gaps between two kinds of items."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from intervene.analysis.items import Items, Keys
 
 SECTIONS = (
     "endpoint", "manipulation", "winobias", "crows", "negative control", "retention",
-    "published prompt",
+    "published prompt", "other",
 )  # fmt: skip
 """Where an estimand stands in the report, in its order."""
 
@@ -227,3 +227,36 @@ ESTIMANDS = (
     ASSOCIATION, CROWS_ASSOCIATION, SLOT_PRIOR, PAIR_PRIOR, *_list_winobias(), *_list_crows(),
     *_list_retention(), *_list_published(),
 )  # fmt: skip
+
+
+def list_estimands(scored: Iterable[Mapping[str, Items]]) -> tuple[Estimand, ...]:
+    """ESTIMANDS, and those of every task that was scored and that none of them names.
+
+    Such a task has one estimand per metric, exploratory and never an endpoint. Of a preference it
+    is G; where items of both genders' stereotypes have one, A is another.
+
+    Args:
+        scored: the items of readings, by task.
+    """
+    known = {task for estimand in ESTIMANDS for task in estimand.tasks}
+    others: dict[str, Estimand] = {}
+    for items in scored:
+        for task in sorted(items.keys() - known):
+            others |= {e.name: e for e in _list_other(task, items[task].keys)}
+    return (*ESTIMANDS, *(others[name] for name in sorted(others)))
+
+
+def _list_other(task: str, keys: Keys) -> list[Estimand]:
+    listed = []
+    for metric in sorted(set(keys.metric)):
+        stereotypes, name = set(keys.stereotype[keys.metric == metric]), f"{task}_{metric}"
+        unit = "share" if metric in ("accuracy", "stereotyped") else "nats"
+        symbol = "G" if metric.startswith("preference") else ""
+        title = f"{task}, {metric}"
+        listed.append(Estimand(name, title, symbol, "other", (task,), metric, unit))
+        if symbol and stereotypes.issuperset(_GENDERS):
+            listed.append(
+                Estimand(f"{name}_association", f"{title}: female − male", "A", "other", (task,),
+                         metric, unit, _GENDERS)
+            )  # fmt: skip
+    return listed

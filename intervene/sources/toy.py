@@ -75,6 +75,15 @@ def build_toy(draft: Path, data: Data) -> dict[str, Any]:
     }
 
 
+def make_toy(count: int, row_tokens: int = 257) -> tuple[NDArray[np.uint16], Tokenizer]:
+    """Rows of the embedded corpus in memory, uint16 [count, row_tokens], and their tokenizer.
+
+    They are as real as the stored ones, and others: rows are shuffled among as many as there are.
+    """
+    tokenizer = train_tokenizer()
+    return pack_rows(tokenizer, count, row_tokens, 0)[0], tokenizer
+
+
 def train_tokenizer() -> Tokenizer:
     """A byte-level BPE tokenizer built like GPT-NeoX-20B's, with 1,024 tokens.
 
