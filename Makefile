@@ -21,7 +21,7 @@ endef
 export FETCH_PIP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup intervene sweep plan fetch inspect audit convert rotary published report status prune test test-all test-slurm bench roles docs check clean
+.PHONY: help setup intervene sweep plan fetch inspect audit convert rotary published report status prune test test-all test-browser test-slurm bench roles docs check clean
 
 help:  ## this list
 	@echo 'intervene: change what a language model reads at the end of its pretraining.'
@@ -67,7 +67,7 @@ rotary: setup  ## the loss of a checkpoint under each precision of its rotary ph
 published: setup  ## what the published study's own numbers show: ARGS="evals=PYTHIA/evals"
 	@$(RUN) -m pipelines.published $(ARGS)
 
-report: setup  ## figure and report from whatever is in the store
+report: setup  ## page, figures and tables from whatever is in the store: ARGS="name=A,B"
 	$(RUN) -m pipelines.compare $(ARGS)
 
 status: setup  ## how far every arm is; ARGS=--watch follows it, exit code 3 if it is not complete
@@ -77,7 +77,7 @@ prune: setup  ## what of the store nothing needs; ARGS=--remove removes it, when
 	@$(RUN) -m pipelines.clean $(ARGS)
 
 test: setup  ## the tests, without the slow ones
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not gpu and not slurm' $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not gpu and not slurm and not browser' $(ARGS)
 
 test-slurm: setup  ## the tests on a SLURM of three nodes: Linux, as root; installs Debian's slurm
 	@command -v slurmctld >/dev/null || [ "$$(id -u)" = 0 ] || \
@@ -85,6 +85,13 @@ test-slurm: setup  ## the tests on a SLURM of three nodes: Linux, as root; insta
 	command -v slurmctld >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -qq -y --no-install-recommends slurm-wlm munge iproute2 procps; }
 	$(RUN) -m pytest -q -m slurm tests/slurm $(ARGS)
+
+test-browser: setup  ## the report in a real browser: Debian, as root; installs its chromium
+	@command -v chromedriver >/dev/null || [ "$$(id -u)" = 0 ] || \
+		{ echo 'error: no chromedriver: as root, apt-get install chromium chromium-driver' >&2; exit 1; }
+	command -v chromedriver >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends chromium chromium-driver; }
+	$(RUN) -m pytest -q -m 'browser and not slow' tests/browser $(ARGS)
 
 test-all: setup  ## every test that this machine can run
 	$(RUN) -m pytest -q $(ARGS)

@@ -12,7 +12,7 @@ from typing import Any
 from intervene.console import say, show_rate
 
 BENCHES = ("sources", "overlay", "scan", "rewrite", "original", "step")
-LONG = ("evaluate", "order", "replay")
+LONG = ("compare", "evaluate", "order", "replay")
 """Only when named: they take minutes, or gigabytes."""
 
 

@@ -1,90 +1,150 @@
-"""Compare: contrast every arm of a name with its control, and write the figure and the report."""
+"""Compare: contrast every arm of one or several names with its control, in one folder."""
 
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from intervene.analysis.curve import gather
-from intervene.analysis.report import write_report
+from intervene.analysis.published.reading import PublishedReading
+from intervene.analysis.report import Question, write_report
 from intervene.console import say
 from intervene.errors import InterveneError
+from intervene.evaluation.quotes import recall_quotes
+from intervene.experiment import Experiment
 from intervene.lineage import Artefact, Recipe
+from pipelines.origins import trace_origins
 from pipelines.stage import stage
-from pipelines.trial import Trial, list_names, list_trials
+from pipelines.trial import Trial, digest_body, list_names, list_trials
 
-REPORT_VERSION = 2
+COMPARISON_VERSION = 1
+KIND = "comparison"
+
+
+@dataclass(frozen=True)
+class Comparison(Experiment):
+    """An experiment with the keys that this stage alone has.
+
+    Args:
+        names: names that are compared as one; empty for `name` alone.
+        evals: the published study's numbers, shown beside ours: the folder `evals/` of its
+            repository, or the long table that `pipelines.published` writes; None for none.
+    """
+
+    names: tuple[str, ...] = ()
+    evals: Path | None = None
 
 
 def compare(trial: Trial) -> None:
-    """Report on whatever is in the store under the experiment's name; say what is missing."""
-    store, name = trial.store, trial.experiment.name
-    trials = list_trials(store, name)
+    """Report on whatever is in the store under the names; say what is missing and go on."""
+    asked = trial.experiment
+    own = asked if isinstance(asked, Comparison) else None
+    names = own.names if own and own.names else (asked.name,)
+    trials = [t for name in names for t in list_trials(trial.store, name)]
     found = {t: t.artefacts("readings") for t in trials}
     readings = {a.key: a for artefacts in found.values() for a in artefacts}
     if not readings:
-        known = ", ".join(list_names(store)) or "none"
+        known = ", ".join(list_names(trial.store)) or "none"
         raise InterveneError(
             f"no readings are in the store under this name (names: {known})",
-            f"name={name}",
+            f"name={asked.name}",
             f"run `{trial.command('intervene')}` first",
         )
     missing = [f"{t.label}: run `{t.command('intervene')}`" for t in trials if not found[t]]
-    commands = list(dict.fromkeys(t.command("intervene") for t in trials))
-    inputs = tuple(readings[key] for key in sorted(readings))
-    report = obtain_report(trial, inputs, commands, missing)
-    for line in missing:
-        say(f"missing: {line}")
-    for sentence in report.facts["refused"]:
-        say(f"refused: {sentence}")
-    for sentence in report.facts["mismatches"]:
-        say(f"mismatch: {sentence}")
-    for sentence in report.facts["summary"]:
+    question = Question(
+        asked.name,
+        asked.evaluation.resamples,
+        asked.evaluation.seed,
+        missing=missing,
+        commands=list_commands(names, trials),
+        allow_mismatch=sorted(asked.allow_mismatch),
+        published=read_published(own.evals) if own and own.evals else (),
+    )
+    comparison = obtain_comparison(trial, question, readings, trials)
+    facts = comparison.facts
+    for kind, lines in (
+        ("missing", missing), ("refused", facts["refused"]), ("mismatch", facts["mismatches"])
+    ):  # fmt: skip
+        for line in lines:
+            say(f"{kind}: {line}")
+    for sentence in facts["headline"]:
         say(sentence)
-    figure = report.path / "figure.png"
-    if figure.exists():
-        say(f"figure: {figure}")
-    say(f"report: {publish(trial, report) / 'index.html'}")
+    say(f"report: {publish(trial, comparison) / 'report' / 'index.html'}")
 
 
-def obtain_report(
-    trial: Trial, readings: tuple[Artefact, ...], commands: list[str], missing: list[str]
+def list_commands(names: Sequence[str], trials: Sequence[Trial]) -> list[str]:
+    """What rebuilds all of it: each arm, then the comparison."""
+    arms = list(dict.fromkeys(t.command("intervene") for t in trials))
+    return [*arms, f"python -m pipelines.compare name={','.join(names)}"]
+
+
+def obtain_comparison(
+    trial: Trial, question: Question, readings: Mapping[str, Artefact], trials: Sequence[Trial]
 ) -> Artefact:
-    """The report of these readings, written if it is absent."""
-    evaluation = trial.experiment.evaluation
-    params = {
-        "name": trial.experiment.name,
-        "resamples": evaluation.resamples,
-        "seed": evaluation.seed,
-        "commands": commands,
-        "missing": missing,
-        "allow_mismatch": sorted(trial.experiment.allow_mismatch),
+    """The comparison of these readings, by key, written if it is absent."""
+    inputs = tuple(readings[key] for key in sorted(readings))
+    digests = {
+        task: facts["digest"] for a in inputs for task, facts in a.facts["tasks"].items()
+    }
+    texts = recall_quotes(trial.store.root, digests)
+    params = dataclasses.asdict(question) | {
+        "published": digest_body([dataclasses.asdict(r) for r in question.published]),
+        "quoted": sorted(texts),
     }
     return trial.store.obtain(
-        Recipe("report", REPORT_VERSION, params, readings),
+        Recipe(KIND, COMPARISON_VERSION, params, inputs),
         lambda draft: write_report(
-            gather(list(readings)),
-            trial.store.tree(list(readings)),
-            commands,
-            draft,
-            name=trial.experiment.name,
-            resamples=evaluation.resamples,
-            seed=evaluation.seed,
-            missing=missing,
-            allow_mismatch=trial.experiment.allow_mismatch,
+            gather(list(inputs)), question, draft, origins=trace_origins(trials), texts=texts
         ),
     )
 
 
-def publish(trial: Trial, report: Artefact) -> Path:
-    """Point `runs/<name>/report` at the newest report, and return the report's own folder."""
-    link = trial.experiment.paths.runs / trial.experiment.name / "report"
+def read_published(path: Path) -> tuple[PublishedReading, ...]:
+    """The published study's numbers: of the folder `evals/`, or of the long table.
+
+    Errors: InterveneError for what is neither, and for a broken file.
+    """
+    from intervene.analysis.published.files import read_folder
+    from intervene.analysis.published.table import read_table
+
+    path = path.expanduser()
+    if not path.exists():
+        raise InterveneError(
+            "no such file or folder", f"evals={path}", "name Pythia's folder evals/, or a table"
+        )
+    return read_folder(path) if path.is_dir() else read_table(path)
+
+
+def publish(trial: Trial, comparison: Artefact) -> Path:
+    """Point `runs/<name>/comparison` at the newest one, and return that link."""
+    link = trial.experiment.paths.runs / trial.experiment.name / KIND
     link.parent.mkdir(parents=True, exist_ok=True)
-    part = link.with_name(".report.part")
+    part = link.with_name(f".{KIND}.part")
     part.unlink(missing_ok=True)
-    part.symlink_to(report.path)
+    part.symlink_to(comparison.path)
     part.replace(link)
     return link
 
 
-main = stage(compare, per_arm=False)
+def split_names(words: Sequence[str]) -> list[str]:
+    """A command line in which `name=a,b` or `name=[a,b]` stands for `names=[a,b] name=a+b`."""
+    split = []
+    for word in words:
+        given = word.removeprefix("name=").strip("[]")
+        if word.startswith("name=") and "," in given:
+            names = [name.strip() for name in given.split(",") if name.strip()]
+            split += [f"names=[{','.join(names)}]", f"name={'+'.join(names)}"]
+        else:
+            split.append(word)
+    return split
+
+
+def main() -> None:
+    """Run the stage; of several names it makes one comparison."""
+    sys.argv[1:] = split_names(sys.argv[1:])
+    stage(compare, per_arm=False, schema=Comparison)()
+
 
 if __name__ == "__main__":
     main()

@@ -1,17 +1,18 @@
 """All readings of a comparison in one table, a row per item and metric of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from intervene.analysis.curve import Reading
-from intervene.analysis.items import KEYS, Items
+from intervene.analysis.items import KEYS
 
-NAMES = ("model", "arm", "direction", "unit")
+NAMES, FACTS = ("model", "arm", "direction", "unit"), ("rate", "seed", "step", "base", "released")
 SCHEMA = pa.schema(
     [
         *(pa.field(name, pa.dictionary(pa.int32(), pa.string())) for name in ("reading", *NAMES)),
@@ -30,52 +31,56 @@ SCHEMA = pa.schema(
 def write_collection(readings: Sequence[Reading], path: Path) -> None:
     """Write every value of every reading, a row group per arm, in the readings' order of arms."""
     order = sorted(readings, key=lambda r: (r.model, r.released, r.base, r.arm, r.step, r.name))
-    texts = _Texts()
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd", version="2.6", store_schema=False) as f:
+    texts = [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
+    known: dict[tuple[int, ...], list[pa.DictionaryArray]] = {}
+    with pq.ParquetWriter(
+        path, SCHEMA, compression="zstd", version="2.6", store_schema=False, use_dictionary=texts
+    ) as file:
         for _, arm in groupby(order, key=lambda r: (r.model, r.released, r.base, r.arm)):
-            batches = [_tabulate(r, task, items, texts) for r, task, items in _list_parts(arm)]
-            f.write_table(pa.Table.from_batches(batches, SCHEMA).unify_dictionaries())
+            file.write_table(_tabulate(list(arm), known))
 
 
-def _list_parts(readings: Iterator[Reading]) -> Iterator[tuple[Reading, str, Items]]:
-    for reading in readings:
-        for task in sorted(reading.items):
-            yield reading, task, reading.items[task]
+def _tabulate(
+    arm: list[Reading], known: dict[tuple[int, ...], list[pa.DictionaryArray]]
+) -> pa.Table:
+    """One arm's readings, one after the other.
 
-
-class _Texts:
-    """Columns of strings as dictionaries, made once for all readings of the same items."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, str], pa.DictionaryArray] = {}
-        self._kept: list[object] = []  # so that no identity is given to another object
-
-    def encode(self, items: Items, name: str) -> pa.DictionaryArray:
-        """One column of the items' keys."""
-        at = id(items.keys), name
-        if at not in self._known:
-            self._kept.append(items.keys)
-            self._known[at] = pa.array(getattr(items.keys, name), pa.string()).dictionary_encode()
-        return self._known[at]
-
-
-def _tabulate(reading: Reading, task: str, items: Items, texts: _Texts) -> pa.RecordBatch:
-    n = len(items.values)
-    columns = {
-        "reading": _repeat(reading.name.partition("/")[2], n),
-        **{name: _repeat(getattr(reading, name), n) for name in NAMES},
-        "rate": np.full(n, reading.rate),
-        "seed": np.full(n, reading.seed, np.int64),
-        "step": np.full(n, reading.step, np.int64),
-        "base": np.full(n, reading.base),
-        "released": np.full(n, reading.released),
-        "task": _repeat(task, n),
-        **{name: texts.encode(items, name) for name in KEYS[1:]},
-        "value": items.values,
+    Args:
+        arm: of one model.
+        known: the columns of KEYS by the keys that they were made of, which readings share.
+    """
+    parts = [[reading.items[task] for task in sorted(reading.items)] for reading in arm]
+    keys = [_encode(reading, known) for reading in arm]
+    counts = [len(each[0]) for each in keys]
+    columns: dict[str, Any] = {
+        "reading": _repeat([r.name.partition("/")[2] for r in arm], counts),
+        **{name: _repeat([getattr(r, name) for r in arm], counts) for name in NAMES},
+        **{name: np.repeat([getattr(r, name) for r in arm], counts) for name in FACTS},
+        **{name: pa.chunked_array([each[i] for each in keys]) for i, name in enumerate(KEYS)},
+        "value": np.concatenate([items.values for each in parts for items in each]),
     }
-    return pa.record_batch([pa.array(columns[name]) if isinstance(columns[name], np.ndarray)
-                            else columns[name] for name in SCHEMA.names], schema=SCHEMA)  # fmt: skip
+    arrays = [columns[name] for name in SCHEMA.names]
+    return pa.table(arrays, schema=SCHEMA).unify_dictionaries()
 
 
-def _repeat(text: str, n: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([text]))
+def _encode(
+    reading: Reading, known: dict[tuple[int, ...], list[pa.DictionaryArray]]
+) -> list[pa.DictionaryArray]:
+    """The columns of KEYS of a reading; the keys themselves live as long as the readings."""
+    tasks = sorted(reading.items)
+    keys = [reading.items[task].keys for task in tasks]
+    name = tuple(map(id, keys))
+    if name not in known:
+        counts = [len(k.item) for k in keys]
+        columns = [np.concatenate([getattr(k, column) for k in keys]) for column in KEYS[1:]]
+        known[name] = [
+            _repeat(tasks, counts),
+            *(pa.array(column, pa.string()).dictionary_encode() for column in columns),
+        ]
+    return known[name]
+
+
+def _repeat(texts: list[str], counts: list[int]) -> pa.DictionaryArray:
+    """Each text as often as its count says."""
+    places = np.repeat(np.arange(len(texts), dtype=np.int32), counts)
+    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(texts))

@@ -1,7 +1,9 @@
 """Contrasts: an arm minus its control on the same items at the same step, with their tests."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -151,15 +153,11 @@ def compare(assembly: Assembly, *, resamples: int, seed: int) -> Findings:
 
     The family of each endpoint is size × rate: all of its contrasts at the final steps.
     """
-    parts: list[_Part] = []
-    controls: list[tuple[str, Curve]] = []
-    for trial in assembly.trials:
-        for estimand in ESTIMANDS:
-            for tasks, paths in _gather_paths(trial, estimand).items():
-                part = _contrast(trial, estimand, tasks, paths, resamples, seed)
-                parts += [part] if part else []
-            if trial.control and (curve := trace(list(trial.control), estimand, resamples, seed)):
-                controls.append((trial.label, curve))
+    # Most of it is sorting and products of arrays, which leave the interpreter to other threads.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        examined = list(pool.map(lambda t: _examine(t, resamples, seed), assembly.trials))
+    parts = [part for found, _ in examined for part in found]
+    controls = [control for _, found in examined for control in found]
     found = [c for part in parts for c in part.contrasts]
     for estimand in [e for e in ESTIMANDS if e.endpoint]:
         family = [i for i, c in enumerate(found) if c.final and c.estimand == estimand]
@@ -181,6 +179,20 @@ def compare(assembly: Assembly, *, resamples: int, seed: int) -> Findings:
         floors=tuple(measure_floors(assembly.trials, resamples, seed)),
         refused=assembly.refused,
     )
+
+
+def _examine(
+    trial: Trial, resamples: int, seed: int
+) -> tuple[list[_Part], list[tuple[str, Curve]]]:
+    """What each estimand shows in one trial, and the control's own curves."""
+    parts, controls = list[_Part](), list[tuple[str, Curve]]()
+    for estimand in ESTIMANDS:
+        for tasks, paths in _gather_paths(trial, estimand).items():
+            part = _contrast(trial, estimand, tasks, paths, resamples, seed)
+            parts += [part] if part else []
+        if trial.control and (curve := trace(list(trial.control), estimand, resamples, seed)):
+            controls.append((trial.label, curve))
+    return parts, controls
 
 
 def holm(ps: list[float]) -> list[float]:

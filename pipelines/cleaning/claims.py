@@ -9,7 +9,7 @@ from intervene.experiment import Scope
 from intervene.housekeeping import KEY, read_keys
 from intervene.lineage import Store
 
-TRIALS, REPORT = ".trials", "report"
+TRIALS, COMPARISON = ".trials", "comparison"
 """As in trial.py and compare.py."""
 
 
@@ -39,7 +39,7 @@ def list_claims(store: Store, runs: Path) -> list[Claim]:
     home, paths = store.root / TRIALS, locate_claims(store, runs)
     return [
         Claim(str(path.parent.relative_to(runs)), path, read_keys(path))
-        if path.name == REPORT
+        if path.name == COMPARISON
         else read_note(path, str(path.parent.relative_to(home)))
         for path in paths
     ]
@@ -50,7 +50,7 @@ def locate_claims(store: Store, runs: Path) -> list[Path]:
     home = store.root / TRIALS
     notes = sorted(home.rglob("*.json"))
     names = {folder.relative_to(home) for folder in {note.parent for note in notes}}
-    links = {runs / name / REPORT for name in names} | set(runs.glob(f"*/{REPORT}"))
+    links = {runs / name / COMPARISON for name in names} | set(runs.glob(f"*/{COMPARISON}"))
     return [*notes, *sorted(link for link in links if link.is_symlink())]
 
 

@@ -75,5 +75,5 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
             home.mkdir()
             done = run_micro("intervene", "sweep=rates", home=home)
             (home / "stderr").write_text(done.stderr)
-    assert (home / "runs" / "intervene" / "report").exists(), (home / "stderr").read_text()
+    assert (home / "runs" / "intervene" / "comparison").exists(), (home / "stderr").read_text()
     return home

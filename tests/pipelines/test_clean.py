@@ -176,11 +176,11 @@ def lab(tmp_path: Path) -> Lab:
         runs.append(make(store, "run", corpus, ladder))
         readings.append(make(store, "readings", runs[-1]))
         pose(tmp_path, seed=seed).note(scan, corpus, runs[-1], readings[-1])
-    report = make(store, "report", *readings)
+    report = make(store, "comparison", *readings)
     publish(pose(tmp_path), report)
     lone = make(store, "run", make(store, "corpus", scan, salt=9), ladder)
     read = make(store, "readings", lone)
-    older = make(store, "report", readings[0], read)
+    older = make(store, "comparison", readings[0], read)
     corpus = store.ancestors(lone)[0]
     return Lab(tmp_path, ladder, tuple(runs), tuple(readings), (older, read, lone, corpus))
 
@@ -228,7 +228,7 @@ def test_bytes_listed_are_those_that_are_freed(lab: Lab) -> None:
 
 
 def test_what_is_young_is_kept_with_what_it_was_made_from(lab: Lab) -> None:
-    make(lab.store, "report", lab.loose[1], hours=23)
+    make(lab.store, "comparison", lab.loose[1], hours=23)
     young = make(lab.store, "run", make(lab.store, "checkpoint", salt=3), hours=23)
     draft = interrupt(Recipe("scan", 1, {}), lab.store, hours=23)
     bill = call(lab.home)
@@ -253,7 +253,7 @@ def test_a_name_that_is_given_up_needs_nothing(lab: Lab) -> None:
     assert names(*lab.store.artefacts()) == {line.split()[0] for line in kept} | names(*source)
     assert {item["why"] for item in bill["artefacts"]} >= {"only name=intervene needs it"}
     assert list_names(lab.store) == ["other"]
-    assert not (lab.home / "runs" / "intervene" / "report").is_symlink()
+    assert not (lab.home / "runs" / "intervene" / "comparison").is_symlink()
     assert call(lab.home)["artefacts"] == []
 
 
@@ -640,7 +640,7 @@ def test_several_at_once_end_in_the_same_store(lab: Lab) -> None:
     assert list_remainders(lab.store) == []
 
 
-KINDS = ("items", "corpus", "checkpoint", "run", "run", "run", "readings", "report")
+KINDS = ("items", "corpus", "checkpoint", "run", "run", "run", "readings", "comparison")
 RESUMING = {"run", "replay", "checkpoint"}
 
 

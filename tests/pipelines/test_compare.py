@@ -32,7 +32,7 @@ def write_arms(bench: Bench, clip: float = 1.0) -> Path:
         terms = make_terms() | {"trainer.clip": clip if rate == 1 else 1.0}
         items = bench.items(salt, prior=rate - 0.6)
         pose(bench, f"intervention.rate={rate:g}").note(bench.write(items, rate=rate, terms=terms))
-    return bench.root.parent / "runs/intervene/report"
+    return bench.root.parent / "runs/intervene/comparison"
 
 
 def test_all_arms_of_a_name_are_reported(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +40,7 @@ def test_all_arms_of_a_name_are_reported(bench: Bench, capsys: pytest.CaptureFix
     compare(pose(bench))
     said = capsys.readouterr()
     assert "at rate 0.5" in said.out + said.err
-    assert (report / "index.html").exists()
+    assert (report / "report" / "index.html").exists()
 
 
 def test_an_arm_that_differs_is_refused_and_the_others_are_compared(
@@ -51,7 +51,7 @@ def test_an_arm_that_differs_is_refused_and_the_others_are_compared(
     (told,) = [line for line in "".join(capsys.readouterr()).splitlines() if "refused: " in line]
     assert "trainer.clip is 0.5, in the control 1.0" in told
     assert "allow_mismatch=[trainer.clip]" in told
-    with (report / "contrasts.csv").open() as file:
+    with (report / "tables/contrasts.csv").open() as file:
         assert {row["rate"] for row in csv.DictReader(file)} == {"0.5"}
 
 
@@ -65,7 +65,7 @@ def test_a_mismatch_that_is_allowed_is_told_and_makes_another_report(
     said = "".join(capsys.readouterr())
     assert "mismatch: " in said
     assert report.resolve() != first
-    with (report / "contrasts.csv").open() as file:
+    with (report / "tables/contrasts.csv").open() as file:
         assert {row["rate"] for row in csv.DictReader(file)} == {"0.5", "1"}
 
 
@@ -75,7 +75,7 @@ def test_arms_that_are_all_refused_are_an_error_and_leave_no_report(bench: Bench
     pose(bench, "intervention.rate=1").note(bench.write(bench.items(1), rate=1.0, terms=terms))
     with pytest.raises(InterveneError, match=r"clip is 0\.5, in the control 1\.0"):
         compare(pose(bench))
-    assert not list(bench.root.glob("report/*"))
+    assert not list(bench.root.glob("comparison/*"))
 
 
 def test_a_name_in_allow_mismatch_that_is_no_term_is_an_error(bench: Bench) -> None:
@@ -92,6 +92,6 @@ def test_a_report_without_a_figure_names_none(
     said = "".join(capsys.readouterr())
     assert (
         "only the control is scored"
-        in (bench.root.parent / "runs/intervene/report/index.html").read_text()
+        in (bench.root.parent / "runs/intervene/comparison/report/index.html").read_text()
     )
     assert "figure: " not in said

@@ -22,8 +22,8 @@ def read_corpora(home: Path) -> dict[float, Artefact]:
 
 
 def test_sweep_builds_one_scan_and_a_corpus_and_a_run_per_arm(undisturbed: Path) -> None:
-    count = {kind: len(list_artefacts(undisturbed, kind)) for kind in ("scan", "corpus", "report")}
-    assert count == {"scan": 1, "corpus": 3, "report": 1}
+    count = {kind: len(list_artefacts(undisturbed, kind)) for kind in ("scan", "corpus", "comparison")}
+    assert count == {"scan": 1, "corpus": 3, "comparison": 1}
     arms = [a for a in list_artefacts(undisturbed, "run") if "corpus" in str(a.manifest["inputs"])]
     assert len(arms) == 3
 
@@ -79,7 +79,7 @@ def test_readings_are_finite_and_per_item(undisturbed: Path) -> None:
 
 
 def test_report_is_whole_and_opens_without_a_network(undisturbed: Path) -> None:
-    link = undisturbed / "runs" / "intervene" / "report"
+    link = undisturbed / "runs" / "intervene" / "comparison"
     names = {path.name for path in link.iterdir()}
     assert {"index.html", "figure.png", "figure.pdf"} <= names
     page = (link / "index.html").read_text()

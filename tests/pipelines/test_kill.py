@@ -39,10 +39,10 @@ def kill_at(line: str, home: Path) -> None:
     job.stderr.close()
 
 
-EVERY_STAGE = ("building corpus/", "step 1/4", "step 8/10", "building report/")
+EVERY_STAGE = ("building corpus/", "step 1/4", "step 8/10", "building comparison/")
 EVERY_MOMENT = (
     "building toy/", "building scan/", "building corpus/", "step 1/4", "building run/",
-    "step 5/10", "step 6/10", "step 8/10", "building readings/", "building report/",
+    "step 5/10", "step 6/10", "step 8/10", "building readings/", "building comparison/",
 )  # fmt: skip
 
 
@@ -59,6 +59,6 @@ def test_killed_in_every_stage_and_repeated_ends_in_the_same_bytes(
     ours, theirs = digest_store(tmp_path), digest_store(undisturbed)
     # The undisturbed store holds one arm more, and so another report.
     differing = {name for name, digest in ours.items() if theirs.get(name) != digest}
-    assert {name.split("/")[0] for name in differing} == {"report"}
+    assert {name.split("/")[0] for name in differing} == {"comparison"}
     assert len(ours) > 20
     assert not list((tmp_path / "store").glob("*/.*.draft"))

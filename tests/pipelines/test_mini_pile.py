@@ -40,7 +40,7 @@ def test_real_rows_run_through_every_stage(
     overrides = list_overrides(shared, neox_tokenizer, model)
     done = run_stage("intervene", *overrides, store=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "intervene" / "report" / "index.html").exists()
+    assert (tmp_path / "runs" / "intervene" / "comparison" / "report" / "index.html").exists()
     store = Store(tmp_path / "store")
     counts = [a.facts["tasks"] for a in store.artefacts("readings")]
     assert len(counts) == 3

@@ -21,7 +21,7 @@ def list_artefacts(home: Path, kind: str) -> list[Artefact]:
 
 
 def count_kinds(home: Path) -> dict[str, int]:
-    kinds = ("scan", "corpus", "run", "readings", "report")
+    kinds = ("scan", "corpus", "run", "readings", "comparison")
     return {kind: len(list_artefacts(home, kind)) for kind in kinds}
 
 
@@ -35,7 +35,7 @@ def find_run(home: Path, rate: float) -> Artefact:
 
 def test_shared_work_is_built_once(calm: Path) -> None:
     # The ladder is a run too; each arm has one checkpoint of its own, and all share the first.
-    assert count_kinds(calm) == {"scan": 1, "corpus": 3, "run": 4, "readings": 4, "report": 1}
+    assert count_kinds(calm) == {"scan": 1, "corpus": 3, "run": 4, "readings": 4, "comparison": 1}
     logs = [path.read_text() for path in calm.glob("runs/intervene/arms/*/*.log")]
     assert len(logs) == 1 + 1 + 3 + 3
     assert sum(log.count("building scan/") for log in logs) == 1
@@ -127,8 +127,8 @@ def test_a_sweep_that_is_stopped_or_killed_is_gone_on_with(calm: Path, tmp_path:
     assert code == 0, said
     ours, theirs = digest_store(tmp_path), digest_store(calm)
     differing = {name.split("/")[0] for name in ours if ours[name] != theirs.get(name)}
-    assert differing == {"report"}  # of two arms
-    assert count_kinds(tmp_path) == {"scan": 1, "corpus": 2, "run": 3, "readings": 3, "report": 1}
+    assert differing == {"comparison"}  # of two arms
+    assert count_kinds(tmp_path) == {"scan": 1, "corpus": 2, "run": 3, "readings": 3, "comparison": 1}
 
 
 def test_arms_that_are_refused_stay_out_and_the_others_run(calm: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_forty_arms_with_workers_killed_at_random_end_as_an_undisturbed_sweep(
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"
     code, said = run_sweep(*forty, home=calm)
     assert code == 0, said
-    assert count_kinds(calm) == {"scan": 1, "corpus": 40, "run": 41, "readings": 41, "report": 1}
+    assert count_kinds(calm) == {"scan": 1, "corpus": 40, "run": 41, "readings": 41, "comparison": 1}
     chance, killed = random.Random(7), 0
     for _ in range(40):
         job = start_sweep(*forty, home=stormy)

@@ -72,19 +72,11 @@ def choose_looks(runs: list[Reading]) -> dict[str, Look]:
     return looks
 
 
-def darken(svg: str) -> dict[str, str]:
-    """For a dark page: each of the palette's colours that the SVG holds, and what it becomes.
-
-    Lightness is turned round, so that what stood out on white stands out on black.
-    """
-    swaps = {INK: "#eceff4", MUTED: "#9aa3b2", RULE: "#3a404c", PAPER: "none"}
-    for light, dark in RAMPS.values():
-        for percent in range(101):
-            colour = _blend(light, dark, percent)
-            hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(colour))
-            lifted = colorsys.hls_to_rgb(hue, min(1.0, 1.04 - 0.82 * lightness), saturation * 0.9)
-            swaps[colour] = to_hex(lifted)
-    return {colour: swaps[colour] for colour in sorted(swaps) if colour in svg}
+def darken_colour(colour: str) -> str:
+    """A colour (hex) for a dark page: as light on black as it was dark on white."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(colour))
+    lifted = colorsys.hls_to_rgb(hue, min(1.0, 1.04 - 0.82 * lightness), saturation * 0.9)
+    return to_hex(lifted)
 
 
 def _blend(light: str, dark: str, percent: int) -> str:
