@@ -17,7 +17,9 @@ def quote_items(task: Any) -> dict[str, str]:
     return {str(doc["item"]): _quote(task, doc) for doc in task.eval_docs}
 
 
-def note_quotes(store: Path, quotes: Mapping[str, dict[str, str]], digests: Mapping[str, str]) -> None:
+def note_quotes(
+    store: Path, quotes: Mapping[str, dict[str, str]], digests: Mapping[str, str]
+) -> None:
     """Keep the texts of tasks in the store, those that it has already left as they are.
 
     Args:
