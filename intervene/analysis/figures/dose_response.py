@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import Estimand
-from intervene.analysis.figures.arms import Cast, Panel, cast, find_family
+from intervene.analysis.figures.arms import Cast, Family, Panel, cast, find_family
 from intervene.analysis.figures.bars import Bar, draw_bars
 from intervene.analysis.figures.grid import Block, Cell, Sheet, lay_out
 from intervene.analysis.figures.labels import Label, find_left
@@ -22,6 +22,7 @@ from intervene.analysis.words import show, show_interval
 HIGH = 1.35
 SHIFT = 0.022  # of the rate, between arms of one rate
 ZERO = "no change"
+NO_BREAK = "\u00a0"
 TITLES = (
     "WinoBias pairs, A (first endpoint), with the slope per unit of rate",
     "CrowS pronoun pairs, A (second endpoint), with the slope per unit of rate",
@@ -66,14 +67,17 @@ def _make_cell(findings: Findings, estimand: Estimand, whole: Cast, panel: Panel
         if (s.label, s.estimand) == (panel.trial.label, estimand)
         and (s.direction, s.unit) in families
     ]
-    notes = tuple(_describe(s, len(families) > 1) for s in slopes)
+    notes = tuple(_describe(s, sorted(families)) for s in slopes)
     return Cell(panel.title, _make_draw(contrasts, slopes, whole), notes)
 
 
-def _describe(slope: Slope, named: bool) -> str:
-    """`−0.52 [−0.70, −0.34]`, with the direction where there are several."""
-    start = f"{slope.direction}, {slope.unit}: " if named else ""
-    return f"{start}{show(slope.estimate.value)} {show_interval(slope.estimate)}"
+def _describe(slope: Slope, families: list[Family]) -> str:
+    """`−0.52 [−0.70, −0.34]`, after what of direction and unit differs within the panel."""
+    own = slope.direction, slope.unit
+    varied = [own[i] for i in (0, 1) if len({family[i] for family in families}) > 1]
+    start = f"{', '.join(varied)} " if varied else ""
+    interval = show_interval(slope.estimate).replace(" ", NO_BREAK)
+    return f"{start}{show(slope.estimate.value)} {interval}"
 
 
 def _make_draw(

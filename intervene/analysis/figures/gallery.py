@@ -1,6 +1,10 @@
 """All figures of a comparison, one after the other, and their files."""
 
+import multiprocessing
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +60,20 @@ def draw_figures(
         provenance: the last sentence of every caption, which names the data by key.
     """
     for name in WHAT:
-        drawer = DRAWERS.get(name)
-        figure = drawer(findings) if drawer else draw_published(findings, published)
-        if figure is not None:
-            yield name, Drawn(figure, write_caption(name, findings, provenance, published))
+        drawn = draw(name, findings, published, provenance)
+        if drawn is not None:
+            yield name, drawn
+
+
+def draw(
+    name: str, findings: Findings, published: Sequence[PublishedReading], provenance: str
+) -> Drawn | None:
+    """One figure; None where it has nothing to show."""
+    drawer = DRAWERS.get(name)
+    figure = drawer(findings) if drawer else draw_published(findings, published)
+    if figure is None:
+        return None
+    return Drawn(figure, write_caption(name, findings, provenance, published))
 
 
 def save_figures(
@@ -67,17 +81,67 @@ def save_figures(
     published: Sequence[PublishedReading],
     provenance: str,
     folder: Path,
+    processes: int = 2,
 ) -> dict[str, str]:
     """Write `<name>.png`, `.pdf`, `.svg` and `.txt` (the caption) of each figure.
+
+    Args:
+        findings, published, provenance: as of `draw_figures`.
+        folder: where to write; it exists.
+        processes: that draw at once, where processes can be forked; the bytes are the same.
 
     Returns:
         The captions by name, in the report's order; a figure that has nothing to show is absent.
     """
-    captions = {}
-    for name, drawn in draw_figures(findings, published, provenance):
-        save(drawn, folder, name)
-        captions[name] = drawn.caption
-    return captions
+    work = _Work(findings, published, provenance, folder)
+    if processes > 1 and sys.platform == "linux":
+        captions = _save_in_parallel(work, processes)
+    else:
+        captions = {name: _save_one(name, work) for name in WHAT}
+    return {name: caption for name in WHAT if (caption := captions[name]) is not None}
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every figure is made from, and where it goes."""
+
+    findings: Findings
+    published: Sequence[PublishedReading]
+    provenance: str
+    folder: Path
+
+
+def _save_in_parallel(work: _Work, processes: int) -> dict[str, str | None]:
+    """Forked processes share the findings, which may be gigabytes; they draw and do no more."""
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads, whose locks a child could wait for: those of
+        # arrow and BLAS, which drawing does not call.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with ProcessPoolExecutor(
+            processes, multiprocessing.get_context("fork"), _hold, (work,)
+        ) as pool:
+            jobs = {name: pool.submit(_save_held, name) for name in reversed(WHAT)}
+            return {name: job.result() for name, job in jobs.items()}
+
+
+_held: list[_Work] = []
+
+
+def _hold(work: _Work) -> None:
+    """In a forked process: keep what it draws from."""
+    _held.append(work)
+
+
+def _save_held(name: str) -> str | None:
+    return _save_one(name, _held[-1])
+
+
+def _save_one(name: str, work: _Work) -> str | None:
+    drawn = draw(name, work.findings, work.published, work.provenance)
+    if drawn is None:
+        return None
+    save(drawn, work.folder, name)
+    return drawn.caption
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> None:

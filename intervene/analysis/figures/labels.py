@@ -54,13 +54,18 @@ def spread(
     return heights
 
 
-@lru_cache(maxsize=4096)
 def measure(words: str, points: float, weight: str = "normal") -> float:
     """How wide words are, in inches, at a font size in points."""
     if not words.strip():
         return 0.0
-    path = TextPath((0, 0), words, size=points, prop=FontProperties(family=FONT, weight=weight))
-    return float(path.get_extents().x1) / POINTS_PER_INCH
+    return _measure_ten(words, weight) * points / 10 / POINTS_PER_INCH
+
+
+@lru_cache(maxsize=4096)
+def _measure_ten(words: str, weight: str) -> float:
+    """The width in points at a size of 10 points."""
+    path = TextPath((0, 0), words, size=10, prop=FontProperties(family=FONT, weight=weight))
+    return float(path.vertices[:, 0].max())
 
 
 def wrap(words: str, inches: float, points: float, weight: str = "normal") -> list[str]:
@@ -68,7 +73,7 @@ def wrap(words: str, inches: float, points: float, weight: str = "normal") -> li
     if "\n" in words:
         return [line for part in words.split("\n") for line in wrap(part, inches, points, weight)]
     lines = [""]
-    for piece in re.findall(r"[^\s\-/_,]*[\-/_,]?\s*", words):
+    for piece in re.findall(r"[^ \-/_]*[\-/_]? *", words):
         if measure(lines[-1] + piece.rstrip(), points, weight) <= inches:
             lines[-1] += piece
             continue

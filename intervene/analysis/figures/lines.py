@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from intervene.analysis.contrast import Contrast, Findings
+from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.arms import Cast, Panel, find_dose
 from intervene.analysis.figures.grid import Block, Cell, Sheet, lay_out
@@ -78,29 +79,43 @@ def _make(
     shown: Steps, cast: Cast, panel: Panel, paths: list[list[Contrast]]
 ) -> Callable[[Axes], list[Label]]:
     """What draws one panel."""
-    found = shown.findings.controls
-    curves = [c for name, c in found if (name, c.estimand) == (panel.trial.label, shown.estimand)]
+    curves = find_curves(shown.findings, panel.trial.label, shown.estimand)
 
     def draw(axes: Axes) -> list[Label]:
         frame_steps(axes, _find_start(panel), max(r.step for r in panel.trial.control))
         axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=DASHES, zorder=1)
-        doses: dict[tuple[str, str], list[Contrast]] = {}
-        for path in paths:
-            draw_path(axes, path, cast.looks[path[-1].run.arm], len(paths))
-            doses.setdefault((find_dose(path[-1].run), shown.name(path[-1])), []).append(path[-1])
-        labels = []
-        for (_, words), ends in doses.items():
-            look = cast.looks[ends[0].run.arm]
-            mean = float(np.mean([c.arm.value for c in ends]))
-            labels.append(Label(mean, words, look.colour, look.marker))
-        for curve in curves:
-            values = [e.value for e in curve.estimates]
-            axes.fill_between(curve.steps, curve.lows, curve.highs, color=INK, alpha=0.1, lw=0)
-            mark_line(axes, curve.steps, values, Look(INK, "o", ""), len(paths))
-            labels.append(Label(values[-1], "control", INK, "o"))
-        return labels
+        return draw_arms(axes, paths, curves, cast.looks, shown.name)
 
     return draw
+
+
+def find_curves(findings: Findings, label: str, estimand: Estimand) -> list[Curve]:
+    """A trial's control by step; none where it lacks the estimand."""
+    return [c for name, c in findings.controls if (name, c.estimand) == (label, estimand)]
+
+
+def draw_arms(
+    axes: Axes,
+    paths: list[list[Contrast]],
+    controls: list[Curve],
+    looks: dict[str, Look],
+    name: Callable[[Contrast], str],
+) -> list[Label]:
+    """Arms and their control; a label for each dose, at the mean of its seeds, and the control."""
+    doses: dict[str, list[Contrast]] = {}
+    for path in paths:
+        draw_path(axes, path, looks[path[-1].run.arm], len(paths))
+        doses.setdefault(find_dose(path[-1].run), []).append(path[-1])
+    labels = []
+    for ends in doses.values():
+        look, mean = looks[ends[0].run.arm], float(np.mean([c.arm.value for c in ends]))
+        labels.append(Label(mean, name(ends[0]), look.colour, look.marker))
+    for curve in controls:
+        values = [e.value for e in curve.estimates]
+        axes.fill_between(curve.steps, curve.lows, curve.highs, color=INK, alpha=0.1, lw=0)
+        mark_line(axes, curve.steps, values, Look(INK, "o", ""), len(paths))
+        labels.append(Label(values[-1], "control", INK, "o"))
+    return labels
 
 
 def frame_steps(axes: Axes, first: int, last: int) -> None:

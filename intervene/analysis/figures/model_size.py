@@ -19,7 +19,7 @@ from intervene.analysis.limits import list_mismatches
 from intervene.analysis.sizes import count_parameters
 from intervene.analysis.words import show, show_interval
 
-HIGH, WIDEST = 2.0, 4.2
+HIGH, WIDEST = 1.6, 4.2
 LABEL_INCHES = 0.1125
 SHIFT = 0.02  # of the axis, between arms of one size
 ZERO = "no change"
@@ -32,7 +32,7 @@ def draw_model_size(findings: Findings) -> Figure | None:
         return None
     shown = [c for c in list_shown("model_size", findings) if _is_fitted(c, findings)]
     whole = cast(findings, shown)
-    words = {c.run.arm: f"rate {c.run.rate:g}" for c in shown}
+    words = {c.run.arm: f"{c.run.rate:g}" for c in shown}
     several = len({c.run.seed for c in shown}) > 1
     if several:
         words = {c.run.arm: f"{words[c.run.arm]} seed {c.run.seed}" for c in shown}
@@ -46,13 +46,13 @@ def draw_model_size(findings: Findings) -> Figure | None:
             names += list(told.values())
             cells.append(Cell(", ".join(family), _make_draw(drawn, told, whole)))
         if cells:
-            heading = f"{TITLES[estimand.name]}; at the right, slope per tenfold of parameters"
+            heading = f"{TITLES[estimand.name]}; at the right, rate and slope per tenfold of size"
             high = max(HIGH, LABEL_INCHES * (len(set(words.values())) + 1))
             what = "parameters without embeddings (logarithmic)"
             blocks.append(Block(heading, cells, what, "arm − control, nats", high, ZERO))
     legend = [Entry("change at the final step with its 95% interval", MUTED, "o", "-")]
     notes = list_mismatches(whole.trials)
-    return lay_out(Sheet(blocks, (1.8, WIDEST), find_room(names), find_left(ZERO), legend, notes))
+    return lay_out(Sheet(blocks, (1.3, WIDEST), find_room(names), find_left(ZERO), legend, notes))
 
 
 def _is_fitted(c: Contrast, findings: Findings) -> bool:
@@ -68,7 +68,7 @@ def _matches(
 
 
 def _tell(c: Contrast, words: str, findings: Findings) -> str:
-    """`rate 0.5: −0.12 [−0.30, 0.06]`: the slope per decade."""
+    """`0.5: −0.12 [−0.30, 0.06]`: the slope per decade."""
     trend = next(t for t in findings.trends if c.label in t.labels and _matches(
         c, t.estimand, t.direction, t.unit, t.seed, t.rate))  # fmt: skip
     return f"{words}: {show(trend.estimate.value)} {show_interval(trend.estimate)}"

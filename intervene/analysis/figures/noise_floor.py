@@ -28,7 +28,7 @@ SPREAD_LOOK = Look(INK, "D", "")
 def draw_noise_floor(findings: Findings) -> Figure | None:
     """A panel per size for each endpoint; None where no arm has an endpoint and its control."""
     contrasts = list_shown("noise_floor", findings)
-    whole = cast(findings, contrasts)
+    whole, floored = cast(findings, contrasts), bool(findings.floors)
     blocks = []
     for estimand, title in zip(ENDPOINTS, TITLES, strict=True):
         cells = []
@@ -42,9 +42,10 @@ def draw_noise_floor(findings: Findings) -> Figure | None:
             if mine:
                 floor = find_floor(findings, panel.trial.label, estimand)
                 spreads = _find_spreads(findings, panel, mine)
-                cells.append(Cell(panel.title, _make_draw(mine, floor, spreads, whole)))
+                cells.append(Cell(panel.title, _make_draw(mine, floor, spreads, whole, floored)))
         if cells:
             what = "released: control − released checkpoint; then by rate asked"
+            what = what if findings.floors else "rate asked: share of eligible pronouns swapped"
             blocks.append(Block(title, cells, what, "|difference|, nats", HIGH))
     if not blocks:
         return None
@@ -83,7 +84,11 @@ def fold(e: Estimate) -> Estimate:
 
 
 def _make_draw(
-    contrasts: list[Contrast], floor: Floor | None, spreads: list[Spread], whole: Cast
+    contrasts: list[Contrast],
+    floor: Floor | None,
+    spreads: list[Spread],
+    whole: Cast,
+    floored: bool,
 ) -> Callable[[Axes], list[Label]]:
     doses = sorted({(c.run.rate, find_dose(c.run), c.run.seed) for c in contrasts})
     rates = sorted({rate for rate, _, _ in doses})
@@ -108,9 +113,10 @@ def _make_draw(
         if spreads:
             axes.plot(
                 [s.rate for s in spreads], [s.sd for s in spreads], linestyle="", color=INK,
-                marker="D", markersize=3.4, markerfacecolor="none", markeredgewidth=0.8, zorder=6,
+                marker="D", markersize=3.4, markerfacecolor="none", markeredgewidth=0.8,
+                zorder=6, clip_on=False,
             )  # fmt: skip
-        axes.set_xlim(FLOOR_PLACE - 0.16, 1.08)
+        axes.set_xlim(FLOOR_PLACE - 0.16 if floored else -0.08, 1.08)
         start = [] if floor is None else [(FLOOR_PLACE, "released")]
         ends = [(r, f"{r:g}") for r in (rates if len(rates) <= 3 else (0.5, 1.0))]
         ticks = [*start, *ends]

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ESTIMANDS, Estimand
-from intervene.analysis.figures.arms import Cast, Panel, cast
+from intervene.analysis.figures.arms import Cast, cast
 from intervene.analysis.figures.bars import Bar, draw_bars
 from intervene.analysis.figures.grid import Block, Cell, Sheet, lay_out
 from intervene.analysis.figures.labels import Label, find_left, find_room
 from intervene.analysis.figures.legend import Entry
-from intervene.analysis.figures.lines import draw_path, frame_steps, mark_line
+from intervene.analysis.figures.lines import draw_arms, find_curves, frame_steps
 from intervene.analysis.figures.palette import INK, MUTED, RAMPS, Look
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.published.anomalies import (
@@ -37,11 +37,12 @@ QUANTITIES = (
 )  # fmt: skip
 RELEASED = ARMS[BASELINE][0]
 LOOKS = {
-    RELEASED: Look(MUTED, "o", "published baseline"),
-    "published-feminise": Look(RAMPS["original_token_map"][1], "s", "published, last 7%"),
-    "published-feminise-long": Look(RAMPS["original_token_map"][0], "D", "published, last 21%"),
+    RELEASED: Look(MUTED, "o", "published"),
+    "published-feminise": Look(RAMPS["original_token_map"][1], "s", "last 7%"),
+    "published-feminise-long": Look(RAMPS["original_token_map"][0], "D", "last 21%"),
 }
 DOUBT = "x"
+FIRST_SUITE = "-v0"
 
 Doubts = dict[tuple[str, str, str], dict[int, set[str]]]
 """By model, arm and estimand: the kinds of anomaly at each step that has one."""
@@ -81,7 +82,12 @@ def list_quantities(findings: Findings, published: Sequence[PublishedReading]) -
 
 
 def _group(curves: Iterable[Curve]) -> dict[str, dict[str, list[Curve]]]:
-    """By model and estimand: the baseline and its interventions, where there are both."""
+    """By model and estimand: the baseline and its interventions, where there are both.
+
+    Of the second suite alone where it has any: the first has other steps and batch sizes.
+    """
+    curves = list(curves)
+    curves = [c for c in curves if not c.model.endswith(FIRST_SUITE)] or curves
     grouped: dict[str, dict[str, list[Curve]]] = defaultdict(lambda: defaultdict(list))
     for curve in curves:
         grouped[curve.model][curve.estimand.name].append(curve)
@@ -132,35 +138,33 @@ def _list_cells(
     theirs: dict[str, dict[str, list[Curve]]],
     doubts: Doubts,
 ) -> list[Cell]:
-    """Our panels with what was published on their models, then the published models we lack."""
-    cells, drawn = [], set()
+    """Our panels of the models that were published; without any, all of ours and all of theirs."""
+    cells = []
     for panel in whole.panels:
         paths = [findings.path(panel.trial.label, arm, estimand) for arm in sorted(panel.arms)]
         paths = [path for path in paths if path]
         if paths:
             curves = theirs.get(panel.trial.label, {}).get(estimand.name, [])
-            drawn.add(panel.trial.label)
-            draw = _make_draw(findings, whole, panel, estimand, paths, curves, doubts)
-            cells.append(Cell(panel.title, draw))
-    for model, named in theirs.items():
-        if estimand.name in named and model not in drawn:
-            curves = named[estimand.name]
-            draw = _make_draw(findings, whole, None, estimand, [], curves, doubts)
-            cells.append(Cell(f"{model}\npublished", draw))
-    return cells
+            controls = find_curves(findings, panel.trial.label, estimand)
+            draw = _make_draw(whole, paths, controls, curves, doubts)
+            cells.append((Cell(panel.title, draw), bool(curves)))
+    if any(both for _, both in cells):
+        return [cell for cell, both in cells if both]
+    alone = [
+        Cell(f"{model}\npublished", _make_draw(whole, [], [], named[estimand.name], doubts))
+        for model, named in theirs.items()
+        if estimand.name in named
+    ]
+    return [*(cell for cell, _ in cells), *alone]
 
 
 def _make_draw(
-    findings: Findings,
     whole: Cast,
-    panel: Panel | None,
-    estimand: Estimand,
     paths: list[list[Contrast]],
+    controls: list[Curve],
     curves: list[Curve],
     doubts: Doubts,
 ) -> Callable[[Axes], list[Label]]:
-    label = None if panel is None else panel.trial.label
-    own = [c for name, c in findings.controls if (name, c.estimand) == (label, estimand)]
     began = min((c.steps[0] for c in curves if c.arm != RELEASED), default=0)
 
     def draw(axes: Axes) -> list[Label]:
@@ -169,16 +173,7 @@ def _make_draw(
         for curve in curves:
             labels.append(_draw_theirs(axes, curve, began, doubts))
             steps += [step for step in curve.steps if step >= began]
-        for path in paths:
-            look = whole.looks[path[-1].run.arm]
-            draw_path(axes, path, look, len(paths))
-            words = whole.words[path[-1].run.arm]
-            labels.append(Label(path[-1].arm.value, words, look.colour, look.marker))
-        for curve in own:
-            axes.fill_between(curve.steps, curve.lows, curve.highs, color=INK, alpha=0.1, lw=0)
-            values = [e.value for e in curve.estimates]
-            mark_line(axes, curve.steps, values, Look(INK, "o", ""), len(paths))
-            labels.append(Label(values[-1], "control", INK, "o"))
+        labels += draw_arms(axes, paths, controls, whole.looks, lambda c: whole.words[c.run.arm])
         frame_steps(axes, min(steps), max(steps))
         return labels
 
