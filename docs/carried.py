@@ -5,6 +5,7 @@ the link works there. MkDocs knows nothing outside `docs/`: this hook (mkdocs.ym
 each such file, in the folder `repository/` of the site, and leads the link to it.
 """
 
+import json
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -15,13 +16,16 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)\s#]+)(?=#[^)\s]*\)|\))")
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".ipynb": "json"}
+LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml"}
+FENCE = "`" * 8
+IN_NAV = ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "examples/first_intervention.ipynb")
+"""Files that mkdocs.yml names, whether a page links to them or not."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for every file that a page, or a page added so, links to."""
     waiting = [PurePosixPath("docs", file.src_uri) for file in files.documentation_pages()]
-    waiting += [PurePosixPath(name) for name in ("CHANGELOG.md", "CONTRIBUTING.md", "README.md")]
+    waiting += [PurePosixPath(name) for name in IN_NAV]
     seen: set[PurePosixPath] = set()
     while waiting:
         here = waiting.pop()
@@ -72,5 +76,21 @@ def show(here: PurePosixPath, text: str) -> str:
     """A file of the repository as a page."""
     if here.suffix == ".md":
         return lead(text, here)
-    fence = "`" * 8
-    return f"# `{here}`\n\n{fence}{LANGUAGES.get(here.suffix, 'text')}\n{text}\n{fence}\n"
+    if here.suffix == ".ipynb":
+        return show_notebook(here, text)
+    return f"# `{here}`\n\n{fence(text, LANGUAGES.get(here.suffix, 'text'))}"
+
+
+def show_notebook(here: PurePosixPath, text: str) -> str:
+    """A notebook's cells without what they print: prose as prose, code as code."""
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        is_code = cell["cell_type"] == "code"
+        parts.append(fence(source, "python") if is_code else lead(source, here))
+    return "\n\n".join([*parts, f"This is `{here}` without what its cells print.\n"])
+
+
+def fence(text: str, language: str) -> str:
+    """Text as a block of code."""
+    return f"{FENCE}{language}\n{text}\n{FENCE}\n"
