@@ -4,11 +4,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from intervene.analysis.curve import gather
 from intervene.analysis.finals import gather_finals
-from intervene.analysis.report import write_report
+from intervene.analysis.report import Question, write_report
 from intervene.analysis.tables import STEPS, tabulate_checks, tabulate_everything, tabulate_prompts
 from intervene.errors import InterveneError
 from tests.analysis.planted import find, plant, write_pair
@@ -18,15 +19,15 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 def report(bench, folder: Path, missing=(), resamples=400, allow_mismatch=()):
     folder.mkdir(exist_ok=True)
-    return write_report(
-        gather(bench.written), ["readings/0", "  run/1"], ["python -m pipelines.intervene"], folder,
-        name="pronouns <b>", resamples=resamples, seed=0, missing=list(missing),
-        allow_mismatch=allow_mismatch,
+    question = Question(
+        "pronouns <b>", resamples, 0, missing=list(missing), allow_mismatch=allow_mismatch,
+        commands=["python -m pipelines.intervene"],
     )  # fmt: skip
+    return write_report(gather(bench.written), question, folder)
 
 
 def read_csv(folder: Path) -> list[dict[str, str]]:
-    with (folder / "contrasts.csv").open() as file:
+    with (folder / "tables/contrasts.csv").open() as file:
         return list(csv.DictReader(file))
 
 
@@ -75,31 +76,67 @@ def whole(tmp_path_factory, make_bench):
 @pytest.fixture(scope="module")
 def outline(whole):
     page = Outline()
-    page.feed((whole[1] / "index.html").read_text())
+    page.feed((whole[1] / "report/index.html").read_text())
     assert page.open == []
     return page
 
 
 def test_two_reports_are_the_same_bytes(whole, tmp_path):
     """Also where the artefacts come in another order."""
-    bench, folder, _ = whole
+    bench, folder, facts = whole
     bench.written.reverse()
     report(bench, tmp_path / "again", resamples=1000)
-    names = sorted(p.name for p in folder.iterdir())
-    assert names == [
-        "contrasts.csv", "figure.pdf", "figure.png", "figure.svg", "index.html", "summary.json"
-    ]  # fmt: skip
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    assert names == sorted([*facts["files"], "summary.json"])
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+def test_the_folder_has_every_part(whole):
+    names = set(whole[2]["files"])
+    for figure in ("overview", "manipulation", "association", "dose_response", "crows_direction"):
+        assert {f"figures/{figure}.{end}" for end in ("png", "pdf", "svg", "txt")} <= names
+    for table in ("arms", "manipulation", "dose_response", "final_contrasts"):
+        assert {f"tables/{table}.csv", f"tables/{table}.tex"} <= names
+    assert {"report/index.html", "readings.parquet", "tables/contrasts.csv"} <= names
+
+
+def test_all_readings_are_in_one_table(whole):
+    bench, folder, _ = whole
+    table = pd.read_parquet(folder / "readings.parquet")
+    for artefact in bench.written:
+        mine = table[table.reading == artefact.key]
+        items = pd.read_parquet(artefact.path / "items.parquet")
+        columns = ["task", "item", "metric", "cluster", "stereotype", "value"]
+        ours = mine[columns].sort_values(columns[:3], ignore_index=True)
+        theirs = items[columns].sort_values(columns[:3], ignore_index=True)
+        pd.testing.assert_frame_equal(ours.astype(theirs.dtypes.to_dict()), theirs)
+        facts = artefact.facts
+        assert set(mine.step) == {facts["step"]}
+        assert set(mine.rate) == {facts["rate"]}
+    assert len(table) == sum(len(pd.read_parquet(a.path / "items.parquet")) for a in bench.written)
+
+
+def test_latex_tables_are_rows_of_as_many_cells(whole):
+    for path in (whole[1] / "tables").glob("*.tex"):
+        lines = path.read_text().splitlines()
+        rows = [line for line in lines if line.endswith(r" \\") and "caption" not in line]
+        cells = {len(re.split(r"(?<!\\)&", row)) for row in rows}
+        assert len(cells) == 1, path.name
+        assert not re.search(r"(?<!\\)[%#_](?!.*usepackage)", "".join(rows)), path.name
+
+
 def test_the_page_needs_nothing_from_elsewhere(whole, outline):
-    local = {"figure.pdf", "figure.png", "figure.svg", "contrasts.csv"}
-    assert {r for r in outline.references if not r.startswith("#")} == local
-    page = (whole[1] / "index.html").read_text()
-    assert not re.search(r"url\(\s*['\"]?(?!#)", page)
-    assert "@import" not in page
-    assert "<script" not in page
+    linked = [r for r in outline.references if not r.startswith("#")]
+    assert linked
+    for reference in linked:
+        assert (whole[1] / "report" / reference).exists(), reference
+    page = (whole[1] / "report/index.html").read_text()
+    styles = "".join(re.findall(r"<style>(.*?)</style>", page, re.DOTALL))
+    assert not re.search(r"url\(\s*['\"]?(?!#|data:)", styles)
+    assert "@import" not in styles
+    assert not re.search(r"<script[^>]+src=", page)
+    assert len(page) < 5e6
 
 
 def test_the_page_has_a_title_headings_and_tables(outline):
@@ -108,13 +145,26 @@ def test_the_page_has_a_title_headings_and_tables(outline):
     assert outline.tags.count("table") == outline.tags.count("caption") >= 5
 
 
-def test_the_figure_is_in_the_page(outline):
-    assert "svg" in outline.tags
+def test_every_chart_has_a_caption(whole, outline):
+    page = (whole[1] / "report/index.html").read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL)
+    assert outline.tags.count("figure") == len(captions) >= 5
+    for caption in captions:
+        assert "95%" in caption
+        assert re.search(r"\d+ (items|pairs)", caption) or " items" in caption
     assert len(set(outline.ids)) == len(outline.ids)
 
 
+def test_the_headline_has_three_lines_and_the_numbers(whole):
+    check, endpoint, doubt = whole[2]["headline"]
+    assert check.startswith("Manipulation: the gender prior G moved by ")
+    assert re.search(r"fell in \d of 4 arms after Holm's correction, most by 0\.\d\d nats", endpoint)
+    assert "no change was established in 2 of 4 arms (smallest detectable 0." in endpoint
+    assert doubt.startswith("Not shown: each arm was trained once")
+
+
 def test_names_are_escaped(whole):
-    assert "pronouns &lt;b&gt;" in (whole[1] / "index.html").read_text()
+    assert "pronouns &lt;b&gt;" in (whole[1] / "report/index.html").read_text()
 
 
 def test_a_fall_is_told_with_its_interval(whole):
@@ -147,14 +197,14 @@ def test_it_goes_on_without_an_arm_and_says_so(bench, tmp_path):
     bench.write_trial(rates=(1.0,))
     facts = report(bench, tmp_path / "out", ["tiny at rate 0.5 has no readings."])
     assert facts["missing"] == ["tiny at rate 0.5 has no readings."]
-    assert "tiny at rate 0.5 has no readings." in (tmp_path / "out/index.html").read_text()
+    assert "tiny at rate 0.5 has no readings." in (tmp_path / "out/report/index.html").read_text()
     assert any("rate 1" in s for s in facts["summary"])
 
 
 def test_an_arm_without_control_is_listed_and_not_drawn(bench, tmp_path):
     bench.write_trial(rates=(1.0,), control=False)
     facts = report(bench, tmp_path / "out")
-    assert not (tmp_path / "out/figure.png").exists()
+    assert not (tmp_path / "out/figures/association.png").exists()
     assert facts["missing"][0].startswith("tiny: the control is not scored")
     assert facts["summary"] == [
         "No arm could be compared: none has a control scored at the same step on the same tasks."
@@ -165,15 +215,15 @@ def test_a_model_without_control_does_not_stop_the_other(bench, tmp_path):
     bench.write_trial("tiny", control=False)
     bench.write_trial("small")
     facts = report(bench, tmp_path / "out")
-    assert (tmp_path / "out/figure.png").exists()
+    assert (tmp_path / "out/figures/association.png").exists()
     assert not any(s.startswith("tiny") for s in facts["summary"])
 
 
 def test_the_page_is_in_the_order_of_the_questions(whole):
-    headings = re.findall(r"<h2 id=\"(\w+)\"", (whole[1] / "index.html").read_text())
+    headings = re.findall(r"<h2 id=\"(\w+)\"", (whole[1] / "report/index.html").read_text())
     assert headings == [
-        "done", "check", "curves", "doses", "prompts", "crows", "retained", "table", "limits",
-        "published", "lineage",
+        "done", "check", "curves", "doses", "sizes", "prompts", "crows", "retained", "floor",
+        "flipped", "table", "limits", "published", "lineage",
     ]  # fmt: skip
 
 
@@ -183,7 +233,7 @@ def test_an_arm_that_was_refused_is_told_and_the_others_go_on(bench, tmp_path):
     facts = report(bench, tmp_path / "out")
     (told,) = facts["refused"]
     assert "trainer.clip is 0.5, in the control 1.0" in told
-    assert told in (tmp_path / "out/index.html").read_text()
+    assert told in (tmp_path / "out/report/index.html").read_text()
     assert {r["trial"] for r in read_csv(tmp_path / "out")} == {"small"}
     assert not any("only the control is scored" in gap for gap in facts["missing"])
 
@@ -193,7 +243,7 @@ def test_a_mismatch_that_was_allowed_is_in_page_table_and_summary(bench, tmp_pat
     facts = report(bench, tmp_path / "out", allow_mismatch=("trainer.clip",))
     (told,) = facts["mismatches"]
     assert "trainer.clip is 0.5, in the control 1.0" in told
-    assert told in (tmp_path / "out/index.html").read_text()
+    assert told in (tmp_path / "out/report/index.html").read_text()
     assert json.loads((tmp_path / "out/summary.json").read_text())["mismatches"] == [told]
     said = {r["mismatches"] for r in read_csv(tmp_path / "out")}
     assert said == {"trainer.clip is 0.5, in the control 1.0"}
@@ -224,8 +274,8 @@ def test_what_was_retained_is_a_table_of_its_own(bench, tmp_path):
     items, lambada = bench.items(), ("lambada_openai", "logprob")
     write_pair(bench, plant(items, *lambada, -3.0), plant(items, *lambada, -3.5, salt=1))
     report(bench, tmp_path / "out")
-    page = (tmp_path / "out/index.html").read_text()
-    retained = page[page.index('id="retained"') : page.index('id="table"')]
+    page = (tmp_path / "out/report/index.html").read_text()
+    retained = page[page.index('id="retained"') : page.index('id="floor"')]
     assert "LAMBADA, log P of the last word" in retained
 
 
@@ -249,7 +299,7 @@ def test_a_released_model_is_explained_on_the_page(bench, tmp_path):
     report(bench, tmp_path / "out")
     assert (
         "Models marked “released” were not trained here"
-        in (tmp_path / "out/index.html").read_text()
+        in (tmp_path / "out/report/index.html").read_text()
     )
 
 
