@@ -1,5 +1,7 @@
 """What an arm and its control must have in common, as flat facts of their readings."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,8 +50,17 @@ def describe_run(store: Store, run: Artefact, corpus: Artefact, checkpoint: Arte
         terms |= flatten({"kernels_ran": manifest["facts"]["kernels"]})
     scan = find_scans(store, corpus)[0].manifest
     known = {name: value for name, value in scan["params"].items() if name != "lexicon"}
+    if "words" in known:
+        known["words"] = name_words(known["words"])
     inputs = {parent["kind"]: parent["key"] for parent in scan["inputs"]}
     return terms | flatten({"scan": known | inputs})
+
+
+def name_words(words: Mapping[str, Any]) -> str:
+    """A lexicon's words in short, told from any others: `man/woman … 1f3a09bc`."""
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:8]
+    first = "/".join(words["pairs"][0].split()[:2])
+    return f"{'pronouns, ' if words['pronouns'] else ''}{first} … {digest}"
 
 
 def find_scans(store: Store, artefact: Artefact) -> list[Artefact]:
