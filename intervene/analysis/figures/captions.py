@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from intervene.analysis.contrast import Contrast, Findings
-from intervene.analysis.figures.published import find_doubts, list_quantities
+from intervene.analysis.figures.published import find_doubts, list_highest, list_quantities
 from intervene.analysis.figures.shown import BY_STEP, ENDPOINTS, list_shown
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.published.anomalies import find_anomalies
@@ -35,7 +35,8 @@ WHAT = {
     "noise_floor": "The noise floor: the size of each endpoint's change at the final step by rate, "
     "beside the control's difference from the released checkpoint of its step, the smallest "
     "detectable change and, where there are seeds, their standard deviation.",
-    "published": "The published curves beside ours, where both are of one quantity.",
+    "published": "The published curves beside ours, where both are of one quantity; of ours, the "
+    "control and the highest rate.",
 }
 """What each figure shows; their order is the report's."""
 
@@ -72,8 +73,7 @@ def _list_contrasts(
     name: str, findings: Findings, published: Sequence[PublishedReading]
 ) -> list[Contrast]:
     if name == "published":
-        names = list_quantities(findings, published)
-        return [c for c in findings.contrasts if c.estimand.name in names]
+        return list_highest(findings, list_quantities(findings, published))
     return list_shown(name, findings)
 
 

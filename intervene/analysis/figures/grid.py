@@ -42,7 +42,7 @@ class Block:
         high: of a panel, in inches.
         zero: what a value of zero on the y axis means, in words.
         rows: whether the y axis has rows with names instead of numbers.
-        share_x: whether all panels have one x axis.
+        share_x, share_y: whether all panels have one axis.
     """
 
     heading: str
@@ -53,6 +53,7 @@ class Block:
     zero: str = ""
     rows: bool = False
     share_x: bool = False
+    share_y: bool = True
 
 
 @dataclass(frozen=True)
@@ -186,20 +187,24 @@ def _share(block: Block, drawn: list[tuple[Axes, list[Label], bool]], plot: floa
             axes.set_xlim(low, high)
             axes.set_xticks(ticks, show_ticks(ticks))
     if not block.rows:
-        limits = np.array([axes.get_ylim() for axes in every])
-        bottom, top = limits[:, 0].min(), limits[:, 1].max()
-        ticks = choose_ticks(bottom, top, 5)
-        names = show_ticks(ticks)
-        names = [
-            f"{block.zero} {n}".strip() if t == 0 else n for t, n in zip(ticks, names, strict=True)
-        ]
-        for axes in every:
-            axes.set_ylim(bottom, top)
-            axes.set_yticks(ticks, names)
+        for together in [every] if block.share_y else [[axes] for axes in every]:
+            _share_y(together, block.zero)
     for axes, _, first in drawn:
         axes.set_axisbelow(True)
         axes.grid(axis="x" if block.rows else "y", color=RULE, linewidth=0.5)
-        axes.tick_params(axis="y", labelleft=first)
+        axes.tick_params(axis="y", labelleft=first or not block.share_y)
+
+
+def _share_y(every: Sequence[Axes], zero: str) -> None:
+    """One y axis, whose tick at 0 says what that means."""
+    limits = np.array([axes.get_ylim() for axes in every])
+    bottom, top = limits[:, 0].min(), limits[:, 1].max()
+    ticks = choose_ticks(bottom, top, 5)
+    shown = zip(ticks, show_ticks(ticks), strict=True)
+    names = [f"{zero} {name}".strip() if tick == 0 else name for tick, name in shown]
+    for axes in every:
+        axes.set_ylim(bottom, top)
+        axes.set_yticks(ticks, names)
 
 
 def _fit_ticks(low: float, high: float, inches: float) -> list[float]:

@@ -82,7 +82,9 @@ def _make(
     curves = find_curves(shown.findings, panel.trial.label, shown.estimand)
 
     def draw(axes: Axes) -> list[Label]:
-        frame_steps(axes, _find_start(panel), max(r.step for r in panel.trial.control))
+        first = _find_start(panel)
+        frame_steps(axes, first, max(r.step for r in panel.trial.control))
+        axes.axvline(first, color=MUTED, linewidth=0.8, zorder=1)
         axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=DASHES, zorder=1)
         return draw_arms(axes, paths, curves, cast.looks, shown.name)
 
@@ -119,12 +121,11 @@ def draw_arms(
 
 
 def frame_steps(axes: Axes, first: int, last: int) -> None:
-    """Limits and ticks of steps, with a line at the resume step."""
+    """Limits and ticks of steps."""
     span = max(last - first, 1)
     axes.set_xlim(first - 0.04 * span, last + 0.04 * span)
     ticks = sorted({first, last})
     axes.set_xticks(ticks, [f"{step:,}" for step in ticks])
-    axes.axvline(first, color=MUTED, linewidth=0.8, zorder=1)
 
 
 def draw_path(axes: Axes, path: Sequence[Contrast], look: Look, lines: int) -> None:

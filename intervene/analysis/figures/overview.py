@@ -3,7 +3,6 @@
 import math
 import textwrap
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -29,6 +28,7 @@ from intervene.analysis.figures.palette import (
     Look,
     choose_looks,
 )
+from intervene.analysis.figures.shown import choose_prior
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.trial import Trial
 
@@ -72,7 +72,7 @@ def draw_overview(findings: Findings) -> Figure | None:
     most = max((len(trial.arms) for trial in trials), default=0)
     if not 1 <= len(trials) <= MOST_MODELS or most > MOST_ARMS:
         return None
-    prior = _choose_prior(findings, shown)
+    prior = choose_prior(findings)
     looks = choose_looks(list({c.run.arm: c.run for c in findings.contrasts}.values()))
     with mpl.rc_context(STYLE):
         letters = max(len(look.words) for look in looks.values())
@@ -109,25 +109,6 @@ def draw_overview(findings: Findings) -> Figure | None:
                 points = grid[row, column].get_position().height * high * 72
                 _place_labels(grid[row, column], panels[column][row], looks, points)
     return figure
-
-
-draw = draw_overview
-
-
-def save(figure: Figure, folder: Path) -> str:
-    """Write figure.png, figure.pdf and figure.svg without dates; the SVG's text comes back."""
-    with mpl.rc_context(STYLE):
-        figure.savefig(folder / "figure.png", dpi=200, metadata={"Software": None})
-        nothing = dict.fromkeys(("Creator", "Producer", "CreationDate"))
-        figure.savefig(folder / "figure.pdf", metadata=nothing)
-        figure.savefig(folder / "figure.svg", metadata={"Creator": None, "Date": None})
-    return (folder / "figure.svg").read_text(encoding="utf-8")
-
-
-def _choose_prior(findings: Findings, labels: set[str]) -> Estimand:
-    """The slot task where every one of these trials has it, else the pairs."""
-    having = {c.label for c in findings.contrasts if c.estimand == SLOT_PRIOR}
-    return SLOT_PRIOR if labels <= having else PAIR_PRIOR
 
 
 def _arrange(findings: Findings, trial: Trial, estimand: Estimand, zero: str, room: float) -> Panel:

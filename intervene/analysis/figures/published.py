@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ESTIMANDS, Estimand
-from intervene.analysis.figures.arms import Cast, cast
+from intervene.analysis.figures.arms import Cast, cast, find_family
 from intervene.analysis.figures.bars import Bar, draw_bars
 from intervene.analysis.figures.grid import Block, Cell, Sheet, lay_out
 from intervene.analysis.figures.labels import Label, find_left, find_room
@@ -30,7 +30,8 @@ from intervene.analysis.published.curves import ARMS, FORMS, trace_published
 from intervene.analysis.published.reading import BASELINE, CROWS, WINOBIAS, PublishedReading
 from intervene.analysis.published.series import OTHER_RUNS, find_run
 
-HIGH = 1.3
+HIGH = 1.2
+TICKS_INCHES = 0.3  # for the names of the ticks of the next panel
 QUANTITIES = (
     "crows_stereotyped", "lambada_logprob", "lambada_accuracy", "gen_stand_gap", "gen_refers_gap",
     "gen_stand_accuracy", "gen_refers_accuracy",
@@ -53,15 +54,15 @@ def draw_published(findings: Findings, published: Sequence[PublishedReading]) ->
     names = list_quantities(findings, published)
     if not names:
         return None
-    shown = [c for c in findings.contrasts if c.estimand.name in names]
-    whole, theirs = cast(findings, shown), _group(trace_published(published))
+    shown = list_highest(findings, names)
+    whole, theirs = cast(findings, shown), group_published(trace_published(published))
     doubts = find_doubts(published, find_anomalies(published))
     blocks, labels = [], ["control", *(look.words for look in LOOKS.values())]
     labels += list(whole.words.values())
     for estimand in (e for e in ESTIMANDS if e.name in names):
         cells = _list_cells(findings, estimand, whole, theirs, doubts)
         unit = "share" if estimand.unit == "share" else estimand.unit
-        blocks.append(Block(estimand.title, cells, "optimiser step", unit, HIGH))
+        blocks.append(Block(estimand.title, cells, "optimiser step", unit, HIGH, share_y=False))
     legend = [
         Entry("control (ours), with its 95% band", INK, "o", "-"),
         Entry("arm (ours), with the band of its paired difference", MUTED, "s", "-"),
@@ -69,19 +70,32 @@ def draw_published(findings: Findings, published: Sequence[PublishedReading]) ->
         Entry("an anomaly stands against the point", INK, DOUBT),
     ]
     notes = list_mismatches(whole.trials)
-    return lay_out(Sheet(blocks, (1.0, 3.0), find_room(labels), find_left(""), legend, notes))
+    room = find_room(labels) + TICKS_INCHES
+    return lay_out(Sheet(blocks, (0.9, 3.0), room, find_left(""), legend, notes))
 
 
 def list_quantities(findings: Findings, published: Sequence[PublishedReading]) -> list[str]:
     """The estimands that were published with a baseline and an intervention, and are ours too."""
     if not published:
         return []
-    theirs = {name for curves in _group(trace_published(published)).values() for name in curves}
+    theirs = {
+        name for curves in group_published(trace_published(published)).values() for name in curves
+    }
     ours = {c.estimand.name for c in findings.contrasts}
     return [name for name in QUANTITIES if name in theirs and name in ours]
 
 
-def _group(curves: Iterable[Curve]) -> dict[str, dict[str, list[Curve]]]:
+def list_highest(findings: Findings, names: Sequence[str]) -> list[Contrast]:
+    """The contrasts of these quantities at the highest rate: what was published swapped all."""
+    shown = [c for c in findings.contrasts if c.estimand.name in names]
+    highest = {
+        key: max(c.run.rate for c in shown if (c.label, find_family(c.run)) == key)
+        for key in {(c.label, find_family(c.run)) for c in shown}
+    }
+    return [c for c in shown if c.run.rate == highest[c.label, find_family(c.run)]]
+
+
+def group_published(curves: Iterable[Curve]) -> dict[str, dict[str, list[Curve]]]:
     """By model and estimand: the baseline and its interventions, where there are both.
 
     Of the second suite alone where it has any: the first has other steps and batch sizes.
