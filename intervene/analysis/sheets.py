@@ -39,7 +39,8 @@ def set_table(table: Table, name: str) -> str:
     title = rf"\caption{{{escape(table.caption)}}}\label{{tab:{name}}}"
     if len(rows) > LONG:
         start = [rf"\begin{{longtable}}{{{columns}}}", rf"{title}\\", r"\toprule", head,
-                 r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead"]  # fmt: skip
+                 r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule",
+                 r"\endhead"]  # fmt: skip
         stop = [r"\bottomrule", r"\end{longtable}"]
     else:
         start = [r"\begin{table}", title, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head,
@@ -55,7 +56,7 @@ def escape(text: str) -> str:
 
 
 def _write_csv(table: Table, path: Path) -> None:
-    """Cells as the page has them, but with plain minus signs and nothing where there is no value."""
+    """Cells as the page has them, with plain minus signs, and empty where there is no value."""
     with path.open("w", newline="", encoding="utf-8") as file:
         sheet = csv.writer(file, lineterminator="\n")
         sheet.writerow(table.head)

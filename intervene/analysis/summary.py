@@ -110,7 +110,7 @@ def _describe_spread(spread: Spread) -> str:
 
 
 def fails_check(c: Contrast) -> bool:
-    """Whether a gender prior did not detectably move the way of the arm's swap, where it has one."""
+    """Whether a gender prior did not detectably move the way of the swap, where that has one."""
     way = EXPECTED.get(c.run.direction)
     return way is not None and not (c.difference.excludes_zero and c.difference.value * way > 0)
 

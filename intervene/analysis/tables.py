@@ -128,7 +128,8 @@ def tabulate_trends(findings: Findings) -> Table:
         for t in findings.trends
     ]  # fmt: skip
     head = ("measure", "direction", "drawn by", "rate", "seed", "models",
-            "nats per tenfold of parameters", "95% interval", "smallest detectable", "p")  # fmt: skip
+            "nats per tenfold of parameters", "95% interval", "smallest detectable",
+            "p")  # fmt: skip
     return Table("Slope of the final change on the model's size, exploratory", head, rows,
                  range(6, 10))  # fmt: skip
 

@@ -106,7 +106,10 @@ class Bench:
         path = self.root / "readings" / key
         path.mkdir(parents=True)
         items.to_parquet(path / "items.parquet", index=False)
-        manifest = {"kind": "readings", "key": key, "inputs": [], "facts": whole}
+        manifest = {
+            "kind": "readings", "key": key, "version": 2, "params": {"step": whole["step"]},
+            "inputs": [], "facts": whole, "built": {"commit": None},
+        }  # fmt: skip
         (path / MANIFEST).write_text(json.dumps(manifest))
         self.written.append(Artefact("readings", key, path))
         return self.written[-1]

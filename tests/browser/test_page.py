@@ -62,7 +62,9 @@ def test_a_rate_that_is_left_out_has_no_line(page: Page) -> None:
     page.press(find_choice(page, "arms", "rate 0.5"))
     page.wait(lambda: len(page.find_all("#chart-curves g.mark-symbol path")) < before)
     page.wait(lambda: page.find_all("#chart-curves g.mark-symbol path"))
-    shown = {mark.get_attribute("fill") for mark in page.find_all("#chart-curves g.mark-symbol path")}
+    shown = {
+        mark.get_attribute("fill") for mark in page.find_all("#chart-curves g.mark-symbol path")
+    }
     assert shown == {"var(--ink)", "var(--arm-1)"}
 
 

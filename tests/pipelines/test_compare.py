@@ -2,16 +2,21 @@
 
 import csv
 import dataclasses
+import html
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from intervene.errors import InterveneError
-from intervene.experiment import Paths
-from pipelines.compare import compare
+from intervene.experiment import Experiment, Paths
+from pipelines.compare import Comparison, compare, split_names
 from pipelines.trial import Trial
 from tests.analysis.conftest import Bench, make_terms
 from tests.test_conf import compose_experiment
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 @pytest.fixture
@@ -38,9 +43,76 @@ def write_arms(bench: Bench, clip: float = 1.0) -> Path:
 def test_all_arms_of_a_name_are_reported(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     report = write_arms(bench)
     compare(pose(bench))
-    said = capsys.readouterr()
-    assert "at rate 0.5" in said.out + said.err
-    assert (report / "report" / "index.html").exists()
+    *_, check, endpoint, doubt, path = "".join(capsys.readouterr()).splitlines()
+    assert check.startswith("Manipulation: the gender prior G moved by ")
+    assert "in 2 arms" in check
+    assert endpoint.startswith("Association (WinoBias pairs): ")
+    assert doubt.startswith("Not shown: ")
+    assert path == f"report: {report}/report/index.html"
+    summary = json.loads((report / "summary.json").read_text())
+    assert {e["rate"] for e in summary["endpoints"]} == {0.5, 1.0}
+    assert all((report / name).exists() for name in summary["files"])
+
+
+def test_arms_of_several_names_are_compared_together(bench: Bench) -> None:
+    for name, model in (("first", "tiny"), ("second", "nano")):
+        for salt, rate in enumerate((0.0, 1.0)):
+            trial = pose(bench, f"name={name}", f"model={model}", f"intervention.rate={rate:g}")
+            items = bench.items(salt, prior=rate - 0.6)
+            trial.note(bench.write(items, rate=rate, model=model, terms=make_terms(model)))
+    words = split_names(["name=first,second", "evaluation.resamples=200"])
+    assert words == ["names=[first,second]", "name=first+second", "evaluation.resamples=200"]
+    both = pose(bench, "name=first+second")
+    fields = {f.name: getattr(both.experiment, f.name) for f in dataclasses.fields(Experiment)}
+    asked = Comparison(**fields, names=("first", "second"))
+    compare(Trial(asked, both.overrides))
+    folder = bench.root.parent / "runs/first+second/comparison"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert set(summary["models"]) == {"tiny", "nano"}
+    assert "python -m pipelines.compare name=first,second" in summary["commands"]
+
+
+def test_an_arm_without_readings_is_missing_with_its_command(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_arms(bench)
+    pose(bench, "intervention.rate=0.75").note()
+    compare(pose(bench))
+    said = "".join(capsys.readouterr())
+    missing = "tiny feminise-r0.75-document-s0: run `python -m pipelines.intervene"
+    assert f"missing: {missing}" in said
+    page = bench.root.parent / "runs/intervene/comparison/report/index.html"
+    assert missing in html.unescape(page.read_text())
+
+
+def test_published_numbers_are_shown_with_their_anomalies(bench: Bench) -> None:
+    table = SHARED / "reference" / "pythia_bias_curves.csv.gz"
+    if not table.exists():
+        pytest.skip("the published numbers are not here")
+    report = write_arms(bench)
+    without = compare_published(bench, None)
+    with_them = compare_published(bench, table)
+    assert without != with_them
+    page = (report / "report/index.html").read_text()
+    numbers = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    arms = {row["arm"] for row in numbers["published"]}
+    assert {"published: released", "published: last 7%", "ours: control", "ours: rate 1"} <= arms
+    assert any("crows_regime, 125 times" in line for line in page.splitlines())
+    assert (report / "figures/published.pdf").exists()
+
+
+def compare_published(bench: Bench, evals: Path | None) -> Path:
+    """Compare with these published numbers; the comparison's own folder."""
+    trial = pose(bench)
+    fields = {f.name: getattr(trial.experiment, f.name) for f in dataclasses.fields(Experiment)}
+    compare(Trial(Comparison(**fields, evals=evals), trial.overrides))
+    return (bench.root.parent / "runs/intervene/comparison").resolve()
+
+
+def test_published_numbers_that_are_not_there_are_a_mistake(bench: Bench) -> None:
+    write_arms(bench)
+    with pytest.raises(InterveneError, match="no such file or folder"):
+        compare_published(bench, Path("/nowhere/evals"))
 
 
 def test_an_arm_that_differs_is_refused_and_the_others_are_compared(

@@ -22,7 +22,9 @@ def read_corpora(home: Path) -> dict[float, Artefact]:
 
 
 def test_sweep_builds_one_scan_and_a_corpus_and_a_run_per_arm(undisturbed: Path) -> None:
-    count = {kind: len(list_artefacts(undisturbed, kind)) for kind in ("scan", "corpus", "comparison")}
+    count = {
+        kind: len(list_artefacts(undisturbed, kind)) for kind in ("scan", "corpus", "comparison")
+    }
     assert count == {"scan": 1, "corpus": 3, "comparison": 1}
     arms = [a for a in list_artefacts(undisturbed, "run") if "corpus" in str(a.manifest["inputs"])]
     assert len(arms) == 3

@@ -128,7 +128,13 @@ def test_a_sweep_that_is_stopped_or_killed_is_gone_on_with(calm: Path, tmp_path:
     ours, theirs = digest_store(tmp_path), digest_store(calm)
     differing = {name.split("/")[0] for name in ours if ours[name] != theirs.get(name)}
     assert differing == {"comparison"}  # of two arms
-    assert count_kinds(tmp_path) == {"scan": 1, "corpus": 2, "run": 3, "readings": 3, "comparison": 1}
+    assert count_kinds(tmp_path) == {
+        "scan": 1,
+        "corpus": 2,
+        "run": 3,
+        "readings": 3,
+        "comparison": 1,
+    }
 
 
 def test_arms_that_are_refused_stay_out_and_the_others_run(calm: Path, tmp_path: Path) -> None:
@@ -156,7 +162,13 @@ def test_forty_arms_with_workers_killed_at_random_end_as_an_undisturbed_sweep(
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"
     code, said = run_sweep(*forty, home=calm)
     assert code == 0, said
-    assert count_kinds(calm) == {"scan": 1, "corpus": 40, "run": 41, "readings": 41, "comparison": 1}
+    assert count_kinds(calm) == {
+        "scan": 1,
+        "corpus": 40,
+        "run": 41,
+        "readings": 41,
+        "comparison": 1,
+    }
     chance, killed = random.Random(7), 0
     for _ in range(40):
         job = start_sweep(*forty, home=stormy)

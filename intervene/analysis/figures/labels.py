@@ -117,4 +117,4 @@ def find_room(labels: Sequence[str]) -> float:
 
 def find_left(zero: str) -> float:
     """Inches that the y axis's name and ticks need left of a panel."""
-    return 0.4 + max(measure(f"{zero} 0.0".strip(), SMALL), measure("−0.00", SMALL))
+    return 0.47 + max(measure(f"{zero} 0.0".strip(), SMALL), measure("−0.00", SMALL))

@@ -11,7 +11,7 @@ Spec = dict[str, Any]
 TIPS = (
     ("model", "model"), ("arm", "arm"), ("at", "at"), ("measure", "measure"), ("own", "own value"),
     ("change", "arm − control"), ("interval", "95% interval"), ("band", "95% band, all steps"),
-    ("items", "items (clusters)"), ("detectable", "smallest detectable"), ("p", "p"),
+    ("items", "items (clusters)"), ("detectable", "smallest detectable"), ("p", "p, or anomaly"),
 )  # fmt: skip
 """What hovering shows: the fields of a row, and their names."""
 HEIGHT = 200
@@ -41,7 +41,8 @@ def list_charts() -> dict[str, Spec]:
         "doses": _panel(_layer_doses()),
         "sizes": {"height": HEIGHT + 60, **_layer_sizes()},
         "forest": _panel(_layer_forest(), height={"step": STRIP, "for": "offset"}),
-        "published": _panel(_layer_curves()) | {"resolve": {"scale": {"y": "independent"}}},
+        "published": _panel(_layer_curves())
+        | {"resolve": {"scale": {"x": "independent", "y": "independent"}}},
     }
 
 
@@ -57,7 +58,8 @@ def _panel(layers: Spec, height: Any = HEIGHT) -> Spec:
 def _layer_curves() -> Spec:
     """Lines by step: each arm with the band of its difference, the control with its own."""
     x = {"field": "step", "type": "quantitative", "title": "optimiser step",
-         "scale": {"zero": False, "nice": False}, "axis": {"format": ",d", "tickCount": 3}}  # fmt: skip
+         "scale": {"zero": False, "nice": False},
+         "axis": {"format": ",d", "tickCount": 3}}  # fmt: skip
     y = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}}
     return {
         "encoding": {"x": x},
@@ -77,7 +79,8 @@ def _layer_curves() -> Spec:
 
 def _layer_doses() -> Spec:
     """Final contrasts against the rate, with 95% bars, and the fitted line where there is one."""
-    x = {"field": "rate", "type": "quantitative", "title": "rate: share of eligible pronouns swapped",
+    x = {"field": "rate", "type": "quantitative",
+         "title": "rate: share of eligible pronouns swapped",
          "scale": {"domain": [-0.04, 1.04], "nice": False},
          "axis": {"values": [0, 0.25, 0.5, 0.75, 1], "format": "~g"}}  # fmt: skip
     y = {"field": "value", "type": "quantitative", "title": "arm − control"}
@@ -118,7 +121,8 @@ def _layer_sizes() -> Spec:
 
 def _layer_forest() -> Spec:
     """Dots and intervals, a line per measure and within it one per arm."""
-    y = {"field": "measure", "type": "nominal", "title": None, "sort": {"field": "row", "op": "min"},
+    y = {"field": "measure", "type": "nominal", "title": None,
+         "sort": {"field": "row", "op": "min"},
          "scale": {"paddingInner": 0.35}, "axis": {"labelLimit": 260, "grid": False}}  # fmt: skip
     x = {"field": "value", "type": "quantitative", "title": "arm − control"}
     beside = {"yOffset": {"field": "arm", "sort": {"field": "rank", "op": "min"}}}

@@ -12,7 +12,7 @@ EXPORTS = re.compile(r"export\s*\{([^{}]*)\}\s*;?")
 @cache
 def read_vega() -> str:
     """Vega, Vega-Lite and Vega-Embed in one classic script, as vl-convert bundles them."""
-    return _seal(vl_convert.javascript_bundle())
+    return _seal(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 @cache

@@ -138,6 +138,7 @@ def list_figures(measures: dict[str, int]) -> dict[str, Value]:
         "chart-controls": ("forest", pick("negative control", unit="nats")),
         "chart-retained": ("forest", pick("retention", unit="nats")),
         "chart-retained-shares": ("forest", pick("retention", unit="share")),
+        "chart-published": ("published", []),
         "chart-floor": ("forest", pick("endpoint", "manipulation")),
     }
     return {name: {"chart": kind, "measures": which} for name, (kind, which) in shown.items()}

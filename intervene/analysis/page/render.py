@@ -16,6 +16,8 @@ from intervene.analysis.origin import Origin
 from intervene.analysis.page.charts import CONFIG, list_charts
 from intervene.analysis.page.libraries import read_datatables, read_vega
 from intervene.analysis.page.numbers import Value, collect_items, collect_numbers
+from intervene.analysis.page.published import list_anomalies, list_published
+from intervene.analysis.published.reading import PublishedReading
 from intervene.analysis.tables import Table
 
 NAME = re.compile(r"[a-z]+/[0-9a-f]{12}")
@@ -34,8 +36,7 @@ def render_page(
     texts: Texts,
     origins: Sequence[Origin],
     commands: Sequence[str],
-    published: Sequence[Value],
-    anomalies: Sequence[str],
+    published: Sequence[PublishedReading],
 ) -> str:
     """The page as text, the same for the same findings.
 
@@ -47,49 +48,53 @@ def render_page(
         flips, texts: items whose outcome flipped, and what items ask.
         origins: artefacts, with the commands that make them.
         commands: those that make everything.
-        published: rows of the published curves and of ours beside them.
-        anomalies: sentences on what is wrong in the published ones.
+        published: the published study's own numbers, or none.
     """
     looks = choose_looks(list({c.run.arm: c.run for c in findings.contrasts}.values()))
     numbers = _gather(findings, looks, flips, texts, published)
     script, styles = read_datatables() if numbers["measures"] else ("", "")
     names = {origin.name for origin in origins}
-    return _open_environment(names).get_template("page.html.j2").render(
-        facts=facts,
-        captions=captions,
-        numbers=numbers,
-        json=_embed(numbers),
-        colours=[(look.colour, darken_colour(look.colour)) for look in looks.values()],
-        warned=[
-            (id, title, facts[key])
-            for id, title, key in (
-                ("mismatches", "Compared in spite of a difference", "mismatches"),
-                ("refused", "Refused", "refused"),
-                ("missing", "Missing", "missing"),
-            )
-            if facts[key]
-        ],
-        contents=CONTENTS,
-        chance=f"{0.05 * len(sheets['negative_controls'].rows):.1f}",
-        flipped=sum(len(f.items) for f in flips),
-        unquoted=_name_unquoted(flips, texts),
-        released=any(r.released for t in findings.trials for r in t.control),
-        origins=origins,
-        commands=commands,
-        anomalies=anomalies,
-        styles=Markup(_read("page.css")),
-        script=Markup(_read("page.js")),
-        vega=Markup(read_vega() if numbers["measures"] else ""),
-        datatables=Markup(script),
-        datatables_css=Markup(styles),
-        sheets=sheets,
+    return (
+        _open_environment(names)
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            captions=captions,
+            numbers=numbers,
+            json=_embed(numbers),
+            colours=[(look.colour, darken_colour(look.colour)) for look in looks.values()],
+            warned=[
+                (id, title, facts[key])
+                for id, title, key in (
+                    ("mismatches", "Compared in spite of a difference", "mismatches"),
+                    ("refused", "Refused", "refused"),
+                    ("missing", "Missing", "missing"),
+                )
+                if facts[key]
+            ],
+            contents=CONTENTS,
+            chance=f"{0.05 * len(sheets['negative_controls'].rows):.1f}",
+            flipped=sum(len(f.items) for f in flips),
+            unquoted=_name_unquoted(flips, texts),
+            released=any(r.released for t in findings.trials for r in t.control),
+            origins=origins,
+            commands=commands,
+            anomalies=list_anomalies(published),
+            styles=Markup(_read("page.css")),
+            script=Markup(_read("page.js")),
+            vega=Markup(read_vega() if numbers["measures"] else ""),
+            datatables=Markup(script),
+            datatables_css=Markup(styles),
+            sheets=sheets,
+        )
     )
 
 
 CONTENTS = (
     ("done", "What was done"), ("check", "Manipulation check"), ("curves", "Curves"),
-    ("doses", "Dose–response"), ("sizes", "Sizes"), ("prompts", "Prompts"), ("crows", "CrowS-Pairs"),
-    ("retained", "Retention"), ("floor", "Noise floor"), ("flipped", "Items"),
+    ("doses", "Dose–response"), ("sizes", "Sizes"), ("prompts", "Prompts"),
+    ("crows", "CrowS-Pairs"), ("retained", "Retention"), ("floor", "Noise floor"),
+    ("flipped", "Items"),
     ("table", "Every contrast"), ("limits", "What cannot be concluded"),
     ("published", "The published study"), ("lineage", "Lineage"),
 )  # fmt: skip
@@ -101,7 +106,7 @@ def _gather(
     looks: dict[str, Look],
     flips: list[Flips],
     texts: Texts,
-    published: Sequence[Value],
+    published: Sequence[PublishedReading],
 ) -> Value:
     """Everything that the page's script reads."""
     numbers = collect_numbers(findings, looks)
@@ -113,7 +118,7 @@ def _gather(
         "config": CONFIG,
         "charts": list_charts(),
         "items": collect_items(flips, texts, places),
-        "published": list(published),
+        "published": list_published(findings, published),
         **numbers,
     }
 
@@ -124,7 +129,7 @@ def _name_unquoted(flips: list[Flips], texts: Texts) -> str:
 
 
 def _open_environment(names: set[str]) -> jinja2.Environment:
-    """Templates of this folder, with `linked`: a cell whose artefacts are links to their origins."""
+    """Templates of this folder; `linked` makes a cell that names an artefact a link to it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intervene.analysis.page", "."),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
