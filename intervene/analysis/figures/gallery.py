@@ -17,7 +17,7 @@ from intervene.analysis.figures.captions import WHAT, write_caption
 from intervene.analysis.figures.crows_categories import draw_crows_categories
 from intervene.analysis.figures.crows_direction import draw_crows_direction
 from intervene.analysis.figures.dose_response import draw_dose_response
-from intervene.analysis.figures.grid import SHEET_STYLE
+from intervene.analysis.figures.grid import DPI, SHEET_STYLE
 from intervene.analysis.figures.manipulation import draw_manipulation
 from intervene.analysis.figures.model_size import draw_model_size
 from intervene.analysis.figures.noise_floor import draw_noise_floor
@@ -26,7 +26,6 @@ from intervene.analysis.figures.published import draw_published
 from intervene.analysis.figures.retention import draw_retention
 from intervene.analysis.published.reading import PublishedReading
 
-DPI = 200
 DRAWERS: dict[str, Callable[[Findings], Figure | None]] = {
     "overview": draw_overview,
     "manipulation": draw_manipulation,

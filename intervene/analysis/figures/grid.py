@@ -19,6 +19,7 @@ LARGE = 8.5  # points
 LINE = 0.125  # inches of a line of small words
 GAP, EDGE = 0.1, 0.08  # between columns; around all
 MOST_COLUMNS = 5
+DPI = 200
 SHEET_STYLE = {**STYLE, "font.size": SMALL, "axes.labelsize": SMALL,
                "xtick.labelsize": SMALL, "ytick.labelsize": SMALL}  # fmt: skip
 
@@ -92,7 +93,7 @@ def lay_out(sheet: Sheet) -> Figure:
     lines = (legend[-1][1] + 1 if legend else 0) + len(notes)
     high = 2 * EDGE + lines * (LINE + 0.02) + sum(_height(sheet, b, frame) for b in sheet.blocks)
     with mpl.rc_context(SHEET_STYLE):
-        figure = Figure(figsize=(frame.wide, high))
+        figure = Figure(figsize=(frame.wide, high), dpi=DPI)
         FigureCanvasAgg(figure)
         top = high - EDGE
         for entry, line, x in legend:

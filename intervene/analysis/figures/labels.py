@@ -18,6 +18,7 @@ from intervene.analysis.figures.palette import INK, SCALE
 LINE_POINTS = 10.5  # the height of a line of labels
 FONT = "DejaVu Sans"  # comes with matplotlib: the same bytes everywhere
 POINTS_PER_INCH = 72
+HINTED = 1.02  # letters that are placed on whole pixels take up to so much more
 SMALL = 6.5  # points: no letter is smaller
 
 
@@ -55,10 +56,10 @@ def spread(
 
 
 def measure(words: str, points: float, weight: str = "normal") -> float:
-    """How wide words are, in inches, at a font size in points."""
+    """How wide words are at most, in inches, at a font size in points."""
     if not words.strip():
         return 0.0
-    return _measure_ten(words, weight) * points / 10 / POINTS_PER_INCH
+    return _measure_ten(words, weight) * HINTED * points / 10 / POINTS_PER_INCH
 
 
 @lru_cache(maxsize=4096)

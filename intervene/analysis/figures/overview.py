@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ASSOCIATION, PAIR_PRIOR, SLOT_PRIOR, Estimand
-from intervene.analysis.figures.labels import Label, spread
+from intervene.analysis.figures.labels import Label, spread, wrap
 from intervene.analysis.figures.palette import (
     DASHES,
     INK,
@@ -35,6 +35,7 @@ from intervene.analysis.trial import Trial
 PLOT_INCHES, LABEL_INCHES, LETTER_INCHES = 2.05, 1.05, 0.062  # of a column: lines; their labels
 ROW_INCHES = (2.05, 2.45, 2.05)
 NOTE_INCHES, NOTE_LETTERS = 0.14, 19  # the height of a line of notes; letters to an inch of it
+NAME_INCHES, NAME_POINTS = 0.17, 10.5  # the height of a line of models' names; their letters
 MOST_MODELS, MOST_ARMS = 4, 12
 """More models make it too wide, and more arms of one model have no room for their labels."""
 
@@ -80,7 +81,9 @@ def draw_overview(findings: Findings) -> Figure | None:
         wide = 0.8 + max((PLOT_INCHES + beside) * len(trials), 3.8)
         room = beside / PLOT_INCHES
         notes = _wrap_mismatches(trials, wide)
-        noted = NOTE_INCHES * len(notes)
+        names = [wrap(t.label, PLOT_INCHES + beside - 0.1, NAME_POINTS, "bold") for t in trials]
+        named = NAME_INCHES * (max(map(len, names)) - 1)
+        noted = NOTE_INCHES * len(notes) + named
         high = sum(ROW_INCHES) + 1.75 + noted
         figure = Figure(figsize=(wide, high))
         FigureCanvasAgg(figure)
@@ -103,7 +106,7 @@ def draw_overview(findings: Findings) -> Figure | None:
                 _draw_steps(grid[row, column], panels[column][row], looks)
             grid[1, column].set_xlabel("optimiser step", x=0.5 / (1 + room))
             _draw_doses(grid[2, column], trial, findings, looks)
-        _title(figure, grid, [t.label for t in trials], prior, notes)
+        _title(figure, grid, ["\n".join(lines) for lines in names], prior, notes, named)
         for column in range(len(trials)):  # when every panel has been drawn, the limits stand
             for row in range(2):
                 points = grid[row, column].get_position().height * high * 72
@@ -192,9 +195,18 @@ def _wrap_mismatches(trials: list[Trial], inches: float) -> list[str]:
 
 
 def _title(
-    figure: Figure, grid: NDArray[Any], names: list[str], prior: Estimand, notes: list[str]
+    figure: Figure,
+    grid: NDArray[Any],
+    names: list[str],
+    prior: Estimand,
+    notes: list[str],
+    named: float,
 ) -> None:
-    """Model names over the columns, notes below them, a heading over each row, units and rules."""
+    """Model names over the columns, notes below them, a heading over each row, units and rules.
+
+    Args:
+        named: inches that names take beyond their first line.
+    """
     titles = (
         f"Manipulation check: gender prior G ({'slot' if prior == SLOT_PRIOR else 'pairs'})",
         "Association A (WinoBias pairs)",
@@ -217,11 +229,13 @@ def _title(
         _rule(axes)
     for axes, name in zip(grid[0], names, strict=True):
         figure.text(
-            axes.get_position().x0, 1 - 0.1 / height, name, weight="bold", fontsize=10.5, va="top"
-        )
+            axes.get_position().x0, 1 - 0.1 / height, name, weight="bold", fontsize=NAME_POINTS,
+            va="top",
+        )  # fmt: skip
     figure.text(
-        0.12 / width, 1 - 0.3 / height, "\n".join(notes), fontsize=6.8, color=MUTED, va="top"
-    )
+        0.12 / width, 1 - (0.3 + named) / height, "\n".join(notes), fontsize=6.8, color=MUTED,
+        va="top",
+    )  # fmt: skip
 
 
 def _rule(axes: Axes) -> None:
