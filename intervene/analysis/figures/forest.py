@@ -40,20 +40,26 @@ def draw_forest(findings: Findings, blocks: Sequence[Rows], contrasts: list[Cont
         if named:
             made.append(_make_block(rows.heading, named, contrasts, whole))
             names += [name for _, name in named]
-    ordered = dict.fromkeys(a for panel in whole.panels for a in _order(panel.arms, contrasts))
-    by_words: dict[str, Look] = {}
-    for arm in ordered:
-        by_words.setdefault(_name(arm, whole), whole.looks[arm])
     legend = [Entry("no change from the control", MUTED, "", DASHES)]
-    legend += [Entry(words, look.colour, look.marker) for words, look in by_words.items()]
+    legend += _list_doses(whole, contrasts)
     left = 0.16 + max(measure(name, SMALL) for name in names)
     notes = list_mismatches(whole.trials)
     return lay_out(Sheet(made, (0.95, 3.4), 0.04, left, legend, notes))
 
 
-def _name(arm: str, whole: Cast) -> str:
-    """The arm in the legend: seeds share a look, and are not told apart."""
-    return whole.words[arm]
+def _list_doses(whole: Cast, contrasts: list[Contrast]) -> list[Entry]:
+    """An entry per dose, seeds together; grey where panels have it in colours of their own."""
+    looks: dict[str, list[Look]] = {}
+    for arm in _order(frozenset(whole.words), contrasts):
+        looks.setdefault(whole.words[arm], []).append(whole.looks[arm])
+    return [
+        Entry(
+            words,
+            mine[0].colour if len({look.colour for look in mine}) == 1 else MUTED,
+            mine[0].marker,
+        )
+        for words, mine in looks.items()
+    ]
 
 
 def _order(arms: frozenset[str], contrasts: list[Contrast]) -> list[str]:
