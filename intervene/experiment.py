@@ -138,11 +138,11 @@ class Scope(StrEnum):
 class Experiment:
     """One trial arm, end to end. `name` groups the arms that are compared.
 
-    The last four are of one stage each and change no artefact: `arm`, `step` (with `arm=none`, or
+    Four are of one stage each and change no artefact: `arm`, `step` (with `arm=none`, or
     None for the first of the stretch) and `shard` (`i/n`: this process's share of the checkpoints)
     say what `pipelines.evaluate` scores; `allow_mismatch` names the terms in which
     `pipelines.compare` lets an arm differ from its control. `launcher` says where a sweep runs,
-    `hardware` what `pipelines.plan` reckons with.
+    `hardware` what `pipelines.plan` reckons with, `lexicon` which words give way.
     """
 
     name: str
@@ -154,7 +154,6 @@ class Experiment:
     kernels: Kernels
     evaluation: Evaluation
     paths: Paths
-    lexicon: Words = field(default_factory=Words)
     corpus: Corpus = field(default_factory=Corpus)
     watch: Watch = field(default_factory=Watch)
     launcher: Launcher = field(default_factory=lambda: Launcher(local=Local()))
@@ -163,6 +162,7 @@ class Experiment:
     step: int | None = None
     shard: str | None = None
     allow_mismatch: tuple[str, ...] = ()
+    lexicon: Words = field(default_factory=Words)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow_mismatch", tuple(self.allow_mismatch))

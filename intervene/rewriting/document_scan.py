@@ -192,7 +192,7 @@ def scan_documents(
         documents: all documents of the source.
         numbers: int64 [n], those to scan, rising.
     """
-    logs, counts = [EditLog.empty(scanner.forms)], scanner.no_counts()
+    logs, counts = [EditLog.empty(scanner.table.lexicon)], scanner.no_counts()
     for chosen, firsts, tokens in iterate_documents(documents, numbers, BETWEEN):
         log, counted = scanner.scan_rows(tokens[None], 0)
         place = np.searchsorted(firsts, log.start, "right") - 1

@@ -16,7 +16,8 @@ none of them null, in row order:
 | `after` | list of uint16 | what replaces them; of another number if the row's length changes |
 
 The schema's metadata holds JSON under `counts`: pronouns by reason and form, those that are not in
-the log too; and, of a lexicon other than the pronouns, under `forms` its forms in their order.
+the log too; and, where other words give way or pronouns to neutral ones, under `lexicon` its series
+and target.
 """
 
 import json
@@ -29,10 +30,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from intervene.rewriting.blocks import Block
-from intervene.rewriting.swap import FORMS, GENDERS, ROLES, EditLog
+from intervene.rewriting.lexicon import PRONOUNS, Lexicon
+from intervene.rewriting.swap import GENDERS, ROLES, EditLog
 
 FOLDER = "edits"
-COUNTS, FORMS_OF_LOG = "counts", "forms"
+COUNTS, LEXICON = "counts", "lexicon"
 NAMES = ("form", "role", "gender")
 Counts = dict[str, dict[str, int]]
 
@@ -57,8 +59,8 @@ def write_log(path: Path, logs: list[EditLog], counts: Counts) -> None:
     logs = logs or [EditLog.empty()]
     batches = [_describe(log) for log in logs]
     metadata = {COUNTS: json.dumps(counts)}
-    if logs[0].forms != FORMS:
-        metadata[FORMS_OF_LOG] = json.dumps(logs[0].forms)
+    if logs[0].lexicon != PRONOUNS:
+        metadata[LEXICON] = logs[0].lexicon.to_json()
     schema = batches[0].schema.with_metadata(metadata)
     table = pa.Table.from_batches(batches).cast(schema)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -78,7 +80,7 @@ def _describe(log: EditLog) -> pa.RecordBatch:
         "stop": pa.array(log.stop),
         "segment": pa.array(log.segment),
     }
-    for name, words in list_names(log.forms).items():
+    for name, words in list_names(log.lexicon.forms).items():
         codes = pa.array(getattr(log, name))
         columns[name] = pa.DictionaryArray.from_arrays(codes, [str(word) for word in words])
     for name in ("before", "after"):
@@ -91,20 +93,22 @@ def _describe(log: EditLog) -> pa.RecordBatch:
 def read_log(path: Path) -> EditLog:
     """Read the swaps that `write_log` wrote."""
     table = pq.read_table(path, use_threads=False).combine_chunks()
-    named = table.schema.metadata.get(FORMS_OF_LOG.encode())
-    forms = FORMS if named is None else tuple(json.loads(named))
+    named = table.schema.metadata.get(LEXICON.encode())
+    lexicon = PRONOUNS if named is None else Lexicon.from_json(named.decode())
     if len(table) == 0:
-        return EditLog.empty(forms)
+        return EditLog.empty(lexicon)
     columns = {name: table.column(name).chunk(0) for name in table.column_names}
     tokens = {name: columns[name].flatten().to_numpy() for name in ("before", "after")}
     offsets = {name: columns[name].offsets.to_numpy() for name in tokens}
     plain = {name: columns[name].to_numpy() for name in ("row", "start", "segment")}
-    codes = {name: _read_codes(columns[name], words) for name, words in list_names(forms).items()}
+    codes = {
+        name: _read_codes(columns[name], words) for name, words in list_names(lexicon.forms).items()
+    }
     return EditLog(
         row=plain["row"], start=plain["start"], segment=plain["segment"],
         form=codes["form"], role=codes["role"], gender=codes["gender"],
         before_offsets=offsets["before"], after_offsets=offsets["after"],
-        before=tokens["before"], after=tokens["after"], forms=forms,
+        before=tokens["before"], after=tokens["after"], lexicon=lexicon,
     )  # fmt: skip
 
 

@@ -157,7 +157,17 @@ class Lexicon:
     @property
     def digest(self) -> str:
         """sha256 of the forms and the target, hexadecimal."""
-        return hashlib.sha256(json.dumps([self.series, self.target]).encode()).hexdigest()
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """The forms and the target as JSON."""
+        return json.dumps([self.series, self.target])
+
+    @classmethod
+    def from_json(cls, text: str) -> "Lexicon":
+        """The inverse of `to_json`."""
+        series, target = json.loads(text)
+        return cls(tuple((Role(role), *forms) for role, *forms in series), Target(target))
 
     @cached_property
     def forms(self) -> tuple[str, ...]:

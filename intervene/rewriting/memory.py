@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from intervene.arm import Arm, Method
+from intervene.arm import Arm, Direction, Method
 from intervene.errors import InterveneError
 from intervene.experiment import Guards
 from intervene.rewriting.find import target_of
-from intervene.rewriting.lexicon import PRONOUNS, Lexicon
+from intervene.rewriting.lexicon import PRONOUNS, Lexicon, Target
 from intervene.rewriting.materialise import apply
 from intervene.rewriting.scan import Counts, build_scanner, name_counts
 from intervene.rewriting.share import settle, solve_share
@@ -56,7 +56,7 @@ def rewrite(
     lexicon = lexicon.lead_to(target_of(arm.direction))
     log, counts = _scan(rows, tokenizer, guards, lexicon)
     if arm.share is not None:
-        named = name_counts(counts, log.forms)
+        named = name_counts(counts, log.lexicon.forms)
         arm = settle(arm, solve_share(arm, named, lambda: [log], lexicon))
     return materialise(rows, log, arm), log.take(log.select(arm))
 
@@ -67,12 +67,18 @@ def scan(
     tokenizer: Any,
     guards: Guards | str = "default",
     lexicon: Lexicon = PRONOUNS,
+    neutral: bool = False,
 ) -> EditLog:
     """Every swap that rows allow, whatever the rate; row 0 is training row 0 of an arm's draw.
 
-    Arguments and errors as of `rewrite`; the lexicon says what words give way to.
+    Args:
+        rows, tokenizer, guards, lexicon: as of `rewrite`.
+        neutral: scan for arms of `Direction.neutral`; all other directions share a scan.
+
+    Errors: as of `rewrite`.
     """
-    return _scan(rows, tokenizer, guards, lexicon)[0]
+    target = Target.neutral if neutral else Target.partner
+    return _scan(rows, tokenizer, guards, lexicon.lead_to(target))[0]
 
 
 def materialise(rows: NDArray[np.uint16], log: EditLog, arm: Arm) -> NDArray[np.uint16]:
@@ -82,7 +88,17 @@ def materialise(rows: NDArray[np.uint16], log: EditLog, arm: Arm) -> NDArray[np.
         rows: those that were scanned.
         log: their scan.
         arm: it has a rate; a share is solved by `rewrite`.
+
+    Errors: InterveneError for an arm with a share, by the published study's methods, or to other
+        forms than the scan's.
     """
+    if arm.share is not None or arm.method is not Method.exact:
+        raise InterveneError("an arm needs a rate and no method", "arm", "use rewrite()")
+    if not arm.is_control and target_of(arm.direction) is not log.lexicon.target:
+        needed = arm.direction is Direction.neutral
+        raise InterveneError(
+            f"the scan is not for {arm.direction}", "log", f"use scan(..., neutral={needed})"
+        )
     return apply(rows, 0, log, log.select(arm))
 
 

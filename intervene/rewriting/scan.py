@@ -70,7 +70,7 @@ class Scanner:
         ):  # fmt: skip
             room *= 2
             out, undecided = _enlarge(out, room), np.resize(undecided, (room, kernel.COLUMNS))
-        log = _cut(out, int(filled[kernel.SWAPS]), self.forms)
+        log = _cut(out, int(filled[kernel.SWAPS]), self.table.lexicon)
         undecided = undecided[: filled[kernel.LEFT]]
         return self._decode(log, tokens, first_row, undecided, counts), counts
 
@@ -96,7 +96,7 @@ class Scanner:
                     found.append((number, verdict))
         if not found:
             return log
-        log = EditLog.join([log, _tabulate_verdicts(tokens, first_row, found, self.forms)])
+        log = EditLog.join([log, _tabulate_verdicts(tokens, first_row, found, self.table.lexicon)])
         log = log.take(np.argsort(log.row * tokens.shape[1] + log.start, kind="stable"))
         return _drop_overlaps(log, counts)
 
@@ -156,7 +156,7 @@ def _enlarge(columns: Columns, swaps: int) -> Columns:
     return larger
 
 
-def _cut(columns: Columns, swaps: int, forms: tuple[str, ...]) -> EditLog:
+def _cut(columns: Columns, swaps: int, lexicon: Lexicon) -> EditLog:
     """The log of the first swaps."""
     before_offsets = columns.before_offsets[: swaps + 1]
     after_offsets = columns.after_offsets[: swaps + 1]
@@ -171,7 +171,7 @@ def _cut(columns: Columns, swaps: int, forms: tuple[str, ...]) -> EditLog:
         after_offsets,
         columns.before[: before_offsets[-1]],
         columns.after[: after_offsets[-1]],
-        forms,
+        lexicon,
     )
 
 
@@ -183,7 +183,7 @@ def _tabulate_verdicts(
     tokens: NDArray[np.uint16],
     first_row: int,
     found: list[tuple[int, Verdict]],
-    forms: tuple[str, ...],
+    lexicon: Lexicon,
 ) -> EditLog:
     """The log of swaps that were decided one by one."""
     verdicts = [verdict for _, verdict in found]
@@ -194,14 +194,14 @@ def _tabulate_verdicts(
         row=np.array([first_row + number for number, _ in found], np.int64),
         start=np.array([verdict.start for verdict in verdicts], np.int32),
         segment=np.array([_find_segment(tokens[n], v.start) for n, v in found], np.int32),
-        form=np.array([forms.index(spelling.form) for spelling in spellings], np.int8),
+        form=np.array([lexicon.forms.index(spelling.form) for spelling in spellings], np.int8),
         role=np.array([ROLES.index(verdict.hit.role) for verdict in verdicts], np.int8),
         gender=np.array([GENDERS.index(spelling.gender) for spelling in spellings], np.int8),
         before_offsets=_measure(before),
         after_offsets=_measure(after),
         before=_join(before),
         after=_join(after),
-        forms=forms,
+        lexicon=lexicon,
     )
 
 
@@ -228,7 +228,7 @@ def _drop_overlaps(log: EditLog, counts: Counts) -> EditLog:
     overlaps[1:] |= shared
     overlaps[:-1] |= shared
     for reason, chosen in (("length", log.changes_length), ("eligible", ~log.changes_length)):
-        lost = np.bincount(log.form[overlaps & chosen], minlength=len(log.forms))
+        lost = np.bincount(log.form[overlaps & chosen], minlength=len(log.lexicon.forms))
         counts[REASONS.index(reason)] -= lost
         counts[REASONS.index("irregular")] += lost
     return log.take(~overlaps)

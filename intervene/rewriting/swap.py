@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from intervene.arm import Arm, Length, Unit, hash_units
 from intervene.rewriting.find import genders_of
-from intervene.rewriting.lexicon import PRONOUNS, Gender, Role
+from intervene.rewriting.lexicon import PRONOUNS, Gender, Lexicon, Role
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,12 +54,12 @@ class EditLog:
         row: int64 [n], training row.
         start: int32 [n], first token within the row.
         segment: int32 [n], first token of the document within the row.
-        form, role, gender: int8 [n], indices in `forms`, ROLES and GENDERS.
+        form, role, gender: int8 [n], indices in `lexicon.forms`, ROLES and GENDERS.
         before_offsets: int64 [n + 1], where each swap's tokens lie in `before`.
         after_offsets: int64 [n + 1], the same for `after`.
         before: uint16 [before_offsets[n]], token ids.
         after: uint16 [after_offsets[n]], token ids.
-        forms: what `form` counts in: those of the lexicon.
+        lexicon: of the scan: which words give way, and whether to neutral forms.
     """
 
     row: NDArray[np.int64]
@@ -72,10 +72,10 @@ class EditLog:
     after_offsets: NDArray[np.int64]
     before: NDArray[np.uint16]
     after: NDArray[np.uint16]
-    forms: tuple[str, ...] = FORMS
+    lexicon: Lexicon = PRONOUNS
 
     @classmethod
-    def empty(cls, forms: tuple[str, ...] = FORMS) -> "EditLog":
+    def empty(cls, lexicon: Lexicon = PRONOUNS) -> "EditLog":
         """The log of no swaps."""
         return cls(
             row=np.zeros(0, np.int64),
@@ -88,7 +88,7 @@ class EditLog:
             after_offsets=np.zeros(1, np.int64),
             before=np.zeros(0, np.uint16),
             after=np.zeros(0, np.uint16),
-            forms=forms,
+            lexicon=lexicon,
         )
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class EditLog:
             start=start,
             stop=start + len(before),
             segment=int(self.segment[index]),
-            form=self.forms[self.form[index]],
+            form=self.lexicon.forms[self.form[index]],
             role=ROLES[self.role[index]],
             gender=GENDERS[self.gender[index]],
             before=before,
@@ -172,15 +172,16 @@ class EditLog:
         return EditLog(
             self.row[index], self.start[index], self.segment[index], self.form[index],
             self.role[index], self.gender[index], before_offsets, after_offsets, before, after,
-            self.forms,
+            self.lexicon,
         )  # fmt: skip
 
     @classmethod
     def join(cls, logs: list["EditLog"]) -> "EditLog":
         """The swaps of several logs of one lexicon, one after another."""
-        assert len({log.forms for log in logs}) == 1
-        columns: dict[str, Any] = {"forms": logs[0].forms}
-        for name in (field.name for field in fields(cls) if field.name != "forms"):
+        lexicons = {log.lexicon for log in logs if len(log)} or {logs[0].lexicon}
+        assert len(lexicons) == 1
+        columns: dict[str, Any] = {"lexicon": lexicons.pop()}
+        for name in (field.name for field in fields(cls) if field.name != "lexicon"):
             parts = [getattr(log, name) for log in logs]
             if name.endswith("_offsets"):
                 firsts = np.cumsum([0, *(part[-1] for part in parts)])

@@ -153,8 +153,8 @@ def find_marker(draft: Path, block: Block) -> Path:
 
 def write_marker(draft: Path, block: Block, log: EditLog, mask: Mask, counts: Counter[str]) -> None:
     """Say that a block is written, which of its log's swaps were made, and what was done."""
-    by_form = np.bincount(log.form[mask], minlength=len(log.forms)).tolist()
-    made = {"counts": dict(counts), "by_form": dict(zip(log.forms, by_form, strict=True))}
+    by_form = np.bincount(log.form[mask], minlength=len(log.lexicon.forms)).tolist()
+    made = {"counts": dict(counts), "by_form": dict(zip(log.lexicon.forms, by_form, strict=True))}
     marker = find_marker(draft, block)
     np.save(marker.with_suffix(".npy"), mask)
     part = marker.with_name(f".{marker.name}.{os.getpid()}.part")

@@ -9,8 +9,8 @@ import pytest
 
 from intervene import Store, open_rows
 from intervene.rewriting.edits import list_logs, read_log
-from intervene.rewriting.lexicon import Gender
-from intervene.rewriting.swap import FORMS, GENDERS
+from intervene.rewriting.lexicon import PRONOUNS, Gender
+from intervene.rewriting.swap import GENDERS
 from intervene.rewriting.tokens import open_tokenizer
 from tests.examples.pages import PAGES, list_commands, run
 
@@ -52,7 +52,7 @@ def test_documents_are_swapped_whole_or_left(home: Path) -> None:
     _, number = np.unique(documents[feminine], axis=0, return_inverse=True)
     share = np.bincount(number.ravel(), made[feminine]) / np.bincount(number.ravel())
     assert set(share.tolist()) == {0.0, 1.0}
-    assert log.forms == FORMS
+    assert log.lexicon == PRONOUNS
     assert not made[~feminine].any()
 
 

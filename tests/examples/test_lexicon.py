@@ -67,7 +67,7 @@ def test_tokens_outside_the_swaps_are_the_sources(home: Path) -> None:
     rewritten = open_rows(corpus.path, ROW_TOKENS).read(0, STOP - FIRST)
     (path,) = list_logs(scan.path).values()
     log = read_log(path)
-    assert set(log.forms) == set(PARTNERS)
+    assert set(log.lexicon.forms) == set(PARTNERS)
     moved = set(log.row[log.changes_length].tolist())
     outside = np.ones(source.shape, bool)
     for edit in log:

@@ -20,7 +20,7 @@ from intervene.rewriting import blocks
 from intervene.rewriting.corpus import obtain_corpus, obtain_scan
 from intervene.rewriting.document_scan import BETWEEN
 from intervene.rewriting.edits import list_logs, read_log
-from intervene.rewriting.jobs import find_target
+from intervene.rewriting.jobs import find_lexicon
 from intervene.rewriting.scan import open_scanner
 from intervene.rewriting.swap import EditLog
 from intervene.rewriting.tokens import TokenTable
@@ -173,8 +173,8 @@ class Oracle:
     def __init__(self, built: Built, arm: Arm | None = None) -> None:
         self.rows, self.arm = built.rows, arm or built.experiment.intervention
         self.experiment = dataclasses.replace(built.experiment, intervention=self.arm)
-        target = find_target(self.experiment)
-        self.scanner = open_scanner(built.source.tokenizer, self.experiment.guards, target)
+        lexicon = find_lexicon(self.experiment)
+        self.scanner = open_scanner(built.source.tokenizer, self.experiment.guards, lexicon)
         self.known: dict[int, tuple[list[int], list[int]]] = {}
 
     def scan(self, number: int) -> EditLog:

@@ -29,7 +29,7 @@ def log(small) -> EditLog:
 
 
 def columns(log: EditLog) -> list[list[object]]:
-    return [np.asarray(getattr(log, field.name)).tolist() for field in dataclasses.fields(log)]
+    return [np.array(getattr(log, field.name)).tolist() for field in dataclasses.fields(log)]
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(0, 1), slice(0, 0)])

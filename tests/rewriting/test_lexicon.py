@@ -33,10 +33,10 @@ PLAIN = regex.compile(
 )
 
 
-@pytest.fixture(scope="session")
-def words() -> TokenTable:
-    """A small vocabulary, in which all these words take several tokens."""
-    return tabulate_tokenizer(train_tokenizer(340), "words", WORDS)
+@pytest.fixture(scope="session", params=[257, 340], ids=["bytes", "small"])
+def words(request: pytest.FixtureRequest) -> TokenTable:
+    """Small vocabularies, in which all these words take several tokens."""
+    return tabulate_tokenizer(train_tokenizer(request.param), "words", WORDS)
 
 
 def swap_plainly(text: str) -> str:

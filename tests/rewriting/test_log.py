@@ -36,7 +36,7 @@ def log(small, rows) -> EditLog:
 
 
 def columns(log: EditLog) -> list[list[object]]:
-    return [np.asarray(getattr(log, field.name)).tolist() for field in dataclasses.fields(log)]
+    return [np.array(getattr(log, field.name)).tolist() for field in dataclasses.fields(log)]
 
 
 def test_a_span_holds_the_pronoun_that_the_log_names(small, rows, log):
