@@ -20,6 +20,8 @@ from pipelines.trial import Trial, digest_body, list_names, list_trials
 
 COMPARISON_VERSION = 1
 KIND = "comparison"
+OWN = ("names=", "evals=")
+"""Words of the command line that only this stage knows."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,16 @@ def compare(trial: Trial) -> None:
     readings = {a.key: a for artefacts in found.values() for a in artefacts}
     if not readings:
         known = ", ".join(list_names(trial.store)) or "none"
+        words = tuple(word for word in trial.overrides if not word.startswith(OWN))
+        command = dataclasses.replace(trial, overrides=words).command("intervene")
         raise InterveneError(
             f"no readings are in the store under this name (names: {known})",
-            f"name={asked.name}",
-            f"run `{trial.command('intervene')}` first",
+            f"name={','.join(names)}",
+            f"run `{command}` first" if len(names) == 1 else "name one of those",
         )
-    missing = [f"{t.label}: run `{t.command('intervene')}`" for t in trials if not found[t]]
+    noted = {t.experiment.name for t in trials}
+    missing = [f"name={name}: no arm was asked for under it" for name in names if name not in noted]
+    missing += [f"{t.label}: run `{t.command('intervene')}`" for t in trials if not found[t]]
     question = Question(
         asked.name,
         asked.evaluation.resamples,
@@ -84,9 +90,7 @@ def obtain_comparison(
 ) -> Artefact:
     """The comparison of these readings, by key, written if it is absent."""
     inputs = tuple(readings[key] for key in sorted(readings))
-    digests = {
-        task: facts["digest"] for a in inputs for task, facts in a.facts["tasks"].items()
-    }
+    digests = {task: facts["digest"] for a in inputs for task, facts in a.facts["tasks"].items()}
     texts = recall_quotes(trial.store.root, digests)
     params = dataclasses.asdict(question) | {
         "published": digest_body([dataclasses.asdict(r) for r in question.published]),

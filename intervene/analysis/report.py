@@ -93,8 +93,7 @@ def write_report(
     write_collection(readings, folder / "readings.parquet")
     facts = state_facts(findings, question, len(readings))
     page = render_page(
-        findings, facts, sheets, captions, flips, texts or {}, origins, question.commands,
-        question.published,
+        findings, facts, sheets, captions, flips, texts or {}, origins, question.published,
     )  # fmt: skip
     (folder / "report" / "index.html").write_text(page, encoding="utf-8")
     facts["files"] = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))

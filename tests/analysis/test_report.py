@@ -158,7 +158,9 @@ def test_every_chart_has_a_caption(whole, outline):
 def test_the_headline_has_three_lines_and_the_numbers(whole):
     check, endpoint, doubt = whole[2]["headline"]
     assert check.startswith("Manipulation: the gender prior G moved by ")
-    assert re.search(r"fell in \d of 4 arms after Holm's correction, most by 0\.\d\d nats", endpoint)
+    assert re.search(
+        r"fell in \d of 4 arms after Holm's correction, most by 0\.\d\d nats", endpoint
+    )
     assert "no change was established in 2 of 4 arms (smallest detectable 0." in endpoint
     assert doubt.startswith("Not shown: each arm was trained once")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from intervene.evaluation.quotes import recall_quotes
 from intervene.evaluation.readings import (
     TABLE,
     find_readings,
@@ -98,3 +99,12 @@ def test_table_is_read_back_by_pandas(point: Point) -> None:
     assert table.column_names == ["task", "item", "cluster", "stereotype", "metric", "value"]
     assert table.schema.metadata is None
     assert table.to_pandas().value.notna().all()
+
+
+def test_what_was_asked_is_noted_beside_the_readings(point: Point) -> None:
+    target = point()
+    table = pq.read_table(obtain_readings(target).path / TABLE)
+    quotes = recall_quotes(target.store, target.digests)
+    for task in TASKS:
+        asked = {row["item"] for row in table.to_pylist() if row["task"] == task}
+        assert quotes[task].keys() == asked

@@ -123,7 +123,7 @@ def _layer_forest() -> Spec:
     """Dots and intervals, a line per measure and within it one per arm."""
     y = {"field": "measure", "type": "nominal", "title": None,
          "sort": {"field": "row", "op": "min"},
-         "scale": {"paddingInner": 0.35}, "axis": {"labelLimit": 260, "grid": False}}  # fmt: skip
+         "scale": {"paddingInner": 0.35}, "axis": {"grid": False}}  # fmt: skip
     x = {"field": "value", "type": "quantitative", "title": "arm − control"}
     beside = {"yOffset": {"field": "arm", "sort": {"field": "rank", "op": "min"}}}
     bars = _bars("x", x)
@@ -144,6 +144,7 @@ def _rule(along: str, kind: str, look: Spec) -> Spec:
     """A line across the panel where rows of a kind say; of the other axis it takes nothing."""
     other = "y" if along == "x" else "x"
     return {
+        "name": kind,  # the page leaves a layer out whose kind of row is not there
         "transform": [{"filter": f"datum.kind == '{kind}'"}],
         "mark": {"type": "rule", **look},
         "encoding": {along: {"field": "place_at", "type": "quantitative"}, other: None},

@@ -5,20 +5,15 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
 from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ESTIMANDS, PAIR_PRIOR, SLOT_PRIOR, Estimand
 from intervene.analysis.figures.palette import Look
-from intervene.analysis.flips import Flips, Texts
 from intervene.analysis.trial import Trial
 from intervene.analysis.words import show_arm
 
 DIGITS = 4
 """Significant digits of a number on the page; the tables have six."""
-MOST_ITEMS = 20_000
-"""Flipped items that the page lists; `tables/flipped_items.csv` has all."""
 SHAPES = {
     "o": ("circle", "●"), "s": ("square", "■"), "D": ("diamond", "◆"), "^": ("triangle-up", "▲"),
     "v": ("triangle-down", "▼"), "P": ("cross", "✚"), "*": ("star", "★"), "X": ("x", "✖"),
@@ -55,50 +50,10 @@ def collect_numbers(findings: Findings, looks: dict[str, Look]) -> Value:
             {"title": e.title, "unit": e.unit, "symbol": e.symbol, "section": e.section}
             for e in held
         ],
-        "paths": [
-            {
-                "model": models[path[0].label],
-                "arm": arms[path[0].run.arm],
-                "measure": measures[path[0].estimand.name],
-                **_describe_path(path),
-            }
-            for path in paths
-        ],
-        "controls": [
-            {
-                "model": models[label],
-                "measure": measures[curve.estimand.name],
-                "n": counts[label, curve.estimand.name],
-                **_describe_control(curve),
-            }
-            for label, curve in findings.controls
-            if (label, curve.estimand.name) in counts
-        ],
-        "slopes": [
-            {
-                "model": models[s.label],
-                "measure": measures[s.estimand.name],
-                "family": f"{s.direction} {s.unit}",
-                "rate": max(s.rates),
-                "colour": _find_colour(s.label, s.direction, s.unit, findings, arms),
-                **_round_each(value=s.estimate.value, low=s.estimate.low, high=s.estimate.high),
-            }
-            for s in findings.slopes
-        ],
-        "floors": [
-            {
-                "model": models[f.label],
-                "measure": measures[f.estimand.name],
-                "step": f.step,
-                "n": f.n,
-                "clusters": f.clusters,
-                **_round_each(
-                    value=f.difference.value, low=f.difference.low, high=f.difference.high, p=f.p
-                ),
-            }
-            for f in findings.floors
-            if f.label in models and f.estimand.name in measures
-        ],
+        "paths": _list_paths(paths, models, arms, measures),
+        "controls": _list_controls(findings, counts, models, measures),
+        "slopes": _list_slopes(findings, models, arms, measures),
+        "floors": _list_floors(findings, models, measures),
         "figures": list_figures(measures),
     }
 
@@ -144,44 +99,70 @@ def list_figures(measures: dict[str, int]) -> dict[str, Value]:
     return {name: {"chart": kind, "measures": which} for name, (kind, which) in shown.items()}
 
 
-def collect_items(flips: list[Flips], texts: Texts, places: Value) -> Value:
-    """The flipped items as columns, the largest shifts first where they are too many.
+Places = dict[str, int]
 
-    Args:
-        flips: of every arm and task.
-        texts: by task and item.
-        places: of every model's label (`models`) and arm (`arms`), as in `collect_numbers`.
-    """
-    tasks = {task: i for i, task in enumerate(sorted({f.task for f in flips}))}
-    names = {name: i for i, name in enumerate(sorted({n for f in flips for n in f.items}))}
-    rows = [
-        (places["models"][f.label], places["arms"][f.run.arm], tasks[f.task], names[item], after,
-         shift)
-        for f in flips
-        for item, after, shift in zip(f.items, f.after.tolist(), f.shift.tolist(), strict=True)
-    ]  # fmt: skip
-    if len(rows) > MOST_ITEMS:
-        size = np.nan_to_num(np.abs([row[-1] for row in rows]))
-        kept = np.sort(np.argsort(-size, kind="stable")[:MOST_ITEMS])
-        rows = [rows[i] for i in kept]
-    columns = zip(*rows, strict=True) if rows else [[]] * 6
-    model, arm, task, item, after, shift = map(list, columns)
-    said: list[dict[int, str]] = [{} for _ in tasks]
-    listed, asked = list(names), list(tasks)
-    for t, i in set(zip(task, item, strict=True)):
-        if text := texts.get(asked[t], {}).get(listed[i]):
-            said[t][i] = text
-    return {
-        "tasks": asked,
-        "names": listed,
-        "texts": [dict(sorted(part.items())) for part in said],
-        "model": model,
-        "arm": arm,
-        "task": task,
-        "item": item,
-        "after": [int(one) for one in after],
-        "shift": [_round(one) for one in shift],
-    }
+
+def _list_paths(
+    paths: list[list[Contrast]], models: Places, arms: Places, measures: Places
+) -> list[Value]:
+    return [
+        {
+            "model": models[path[0].label],
+            "arm": arms[path[0].run.arm],
+            "measure": measures[path[0].estimand.name],
+            **_describe_path(path),
+        }
+        for path in paths
+    ]
+
+
+def _list_controls(
+    findings: Findings, counts: dict[tuple[str, str], int], models: Places, measures: Places
+) -> list[Value]:
+    """The controls' own curves; `counts` has the items of what is contrasted with them."""
+    return [
+        {
+            "model": models[label],
+            "measure": measures[curve.estimand.name],
+            "n": counts[label, curve.estimand.name],
+            **_describe_control(curve),
+        }
+        for label, curve in findings.controls
+        if (label, curve.estimand.name) in counts
+    ]
+
+
+def _list_slopes(findings: Findings, models: Places, arms: Places, measures: Places) -> list[Value]:
+    return [
+        {
+            "model": models[s.label],
+            "measure": measures[s.estimand.name],
+            "family": f"{s.direction} {s.unit}",
+            "rate": max(s.rates),
+            "colour": _find_colour(s.label, s.direction, s.unit, findings, arms),
+            **_round_each(value=s.estimate.value, low=s.estimate.low, high=s.estimate.high),
+        }
+        for s in findings.slopes
+    ]
+
+
+def _list_floors(findings: Findings, models: Places, measures: Places) -> list[Value]:
+    """Of each model and measure the last step that has one."""
+    last = {(f.label, f.estimand.name): f for f in findings.floors}
+    return [
+        {
+            "model": models[f.label],
+            "measure": measures[f.estimand.name],
+            "step": f.step,
+            "n": f.n,
+            "clusters": f.clusters,
+            **_round_each(
+                value=f.difference.value, low=f.difference.low, high=f.difference.high, p=f.p
+            ),
+        }
+        for f in last.values()
+        if f.label in models and f.estimand.name in measures
+    ]
 
 
 def _name_path(c: Contrast) -> tuple[str, str, str]:
@@ -214,7 +195,7 @@ def _describe_path(path: list[Contrast]) -> Value:
         "n": last.n,
         "clusters": last.clusters,
         "final": last.final,
-        "holm": None if last.holm is None else _round(last.holm),
+        "holm": None if last.holm is None else round_off(last.holm),
         "steps": [c.reading.step for c in path],
         **_list_columns(
             own=(c.arm.value for c in path),
@@ -252,13 +233,13 @@ def _find_colour(
 
 
 def _list_columns(**columns: Iterable[float]) -> Value:
-    return {name: [_round(value) for value in column] for name, column in columns.items()}
+    return {name: [round_off(value) for value in column] for name, column in columns.items()}
 
 
 def _round_each(**values: float) -> Value:
-    return {name: _round(value) for name, value in values.items()}
+    return {name: round_off(value) for name, value in values.items()}
 
 
-def _round(value: float) -> float | None:
+def round_off(value: float) -> float | None:
     """A number with few digits; None for what is none."""
     return float(f"{value:.{DIGITS}g}") + 0.0 if math.isfinite(value) else None

@@ -7,7 +7,7 @@ from intervene.analysis.bootstrap import Estimate
 from intervene.analysis.contrast import Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ESTIMANDS, Estimand
-from intervene.analysis.figures.palette import Look
+from intervene.analysis.figures.palette import Look, darken_colour
 from intervene.analysis.figures.published import (
     LOOKS,
     RELEASED,
@@ -31,8 +31,9 @@ THEIRS = {RELEASED: "published: released"} | {
 def list_published(findings: Findings, published: Sequence[PublishedReading]) -> list[Row]:
     """A row per point of each curve, published or ours, by quantity and model.
 
-    Published points start where the first intervention does; each has its own 95% interval, and no
-    difference, since nothing can be paired with it.
+    Of ours, the control and the arms of the highest rate. Published points start where the first
+    intervention does; each has its own 95% interval, and no difference, since nothing can be paired
+    with it.
     """
     names = list_quantities(findings, published)
     theirs = group_published(trace_published(published))
@@ -42,7 +43,8 @@ def list_published(findings: Findings, published: Sequence[PublishedReading]) ->
         ours = {c.label for c in findings.contrasts if c.estimand == estimand}
         common = ours & theirs.keys() or ours | theirs.keys()
         for model in sorted(common):
-            panel = f"{estimand.title} · {model}"
+            unit = "%" if estimand.unit == "share" else estimand.unit
+            panel = f"{estimand.title}, {unit} · {model}"
             place = len({row["panel"] for row in rows} | {panel})
             curves = theirs.get(model, {}).get(estimand.name, [])
             found = [*_list_theirs(curves, doubts), *_list_ours(findings, model, estimand)]
@@ -78,9 +80,10 @@ def _list_ours(findings: Findings, model: str, estimand: Estimand) -> Iterator[R
         if label == model and curve.estimand == estimand:
             for step, e in zip(curve.steps, curve.estimates, strict=True):
                 yield _make_row(estimand, "ours: control", step, e, Look("var(--ink)", "o", ""))
-    arms = dict.fromkeys(c.run.arm for c in findings.contrasts)
-    for i, arm in enumerate(arms):
-        for c in findings.path(model, arm, estimand):
+    runs = {c.run.arm: c.run for c in findings.contrasts}
+    highest = max(run.rate for run in runs.values())
+    for i, (arm, run) in enumerate(runs.items()):
+        for c in findings.path(model, arm, estimand) if run.rate == highest else ():
             look = Look(f"var(--arm-{i})", "o", "")
             yield _make_row(estimand, f"ours: {show_arm(c, findings)}", c.reading.step, c.arm, look)
 
@@ -89,7 +92,7 @@ def _make_row(estimand: Estimand, arm: str, step: int, e: Estimate, look: Look) 
     scale, digits, unit = measure(estimand)
     digits += unit == "nats"
     return {
-        "kind": "control", "step": step, "arm": arm, "colour": look.colour,
+        "kind": "control", "step": step, "arm": arm, "colour": _shade(look.colour),
         "shape": {"s": "square", "D": "diamond"}.get(look.marker, "circle"),
         "value": _round(scale * e.value), "low": _round(scale * e.low),
         "high": _round(scale * e.high), "measure": estimand.title, "at": f"step {step:,}",
@@ -97,6 +100,11 @@ def _make_row(estimand: Estimand, arm: str, step: int, e: Estimate, look: Look) 
         "interval": f"[{show(scale * e.low, digits)}, {show(scale * e.high, digits)}]",
         "change": "–", "band": "–", "items": "–", "detectable": "–", "p": "–",
     }  # fmt: skip
+
+
+def _shade(colour: str) -> str:
+    """A colour (hex) for light and dark pages; a variable is both already."""
+    return colour if colour.startswith("var") else f"light-dark({colour}, {darken_colour(colour)})"
 
 
 def _round(value: float) -> float:

@@ -14,8 +14,9 @@ from intervene.analysis.figures.palette import Look, choose_looks, darken_colour
 from intervene.analysis.flips import Flips, Texts
 from intervene.analysis.origin import Origin
 from intervene.analysis.page.charts import CONFIG, list_charts
+from intervene.analysis.page.items import collect_items
 from intervene.analysis.page.libraries import read_datatables, read_vega
-from intervene.analysis.page.numbers import Value, collect_items, collect_numbers
+from intervene.analysis.page.numbers import Value, collect_numbers
 from intervene.analysis.page.published import list_anomalies, list_published
 from intervene.analysis.published.reading import PublishedReading
 from intervene.analysis.tables import Table
@@ -35,7 +36,6 @@ def render_page(
     flips: list[Flips],
     texts: Texts,
     origins: Sequence[Origin],
-    commands: Sequence[str],
     published: Sequence[PublishedReading],
 ) -> str:
     """The page as text, the same for the same findings.
@@ -47,47 +47,38 @@ def render_page(
         captions: of the figures that were drawn, by name.
         flips, texts: items whose outcome flipped, and what items ask.
         origins: artefacts, with the commands that make them.
-        commands: those that make everything.
         published: the published study's own numbers, or none.
     """
     looks = choose_looks(list({c.run.arm: c.run for c in findings.contrasts}.values()))
     numbers = _gather(findings, looks, flips, texts, published)
-    script, styles = read_datatables() if numbers["measures"] else ("", "")
-    names = {origin.name for origin in origins}
-    return (
-        _open_environment(names)
-        .get_template("page.html.j2")
-        .render(
-            facts=facts,
-            captions=captions,
-            numbers=numbers,
-            json=_embed(numbers),
-            colours=[(look.colour, darken_colour(look.colour)) for look in looks.values()],
-            warned=[
-                (id, title, facts[key])
-                for id, title, key in (
-                    ("mismatches", "Compared in spite of a difference", "mismatches"),
-                    ("refused", "Refused", "refused"),
-                    ("missing", "Missing", "missing"),
-                )
-                if facts[key]
-            ],
-            contents=CONTENTS,
-            chance=f"{0.05 * len(sheets['negative_controls'].rows):.1f}",
-            flipped=sum(len(f.items) for f in flips),
-            unquoted=_name_unquoted(flips, texts),
-            released=any(r.released for t in findings.trials for r in t.control),
-            origins=origins,
-            commands=commands,
-            anomalies=list_anomalies(published),
-            styles=Markup(_read("page.css")),
-            script=Markup(_read("page.js")),
-            vega=Markup(read_vega() if numbers["measures"] else ""),
-            datatables=Markup(script),
-            datatables_css=Markup(styles),
-            sheets=sheets,
-        )
+    template = _open_environment({o.name for o in origins}).get_template("page.html.j2")
+    return template.render(
+        facts=facts,
+        captions=captions,
+        numbers=numbers,
+        sheets=sheets,
+        contents=CONTENTS,
+        flipped=sum(len(f.items) for f in flips),
+        unquoted=_name_unquoted(flips, texts),
+        released=any(r.released for t in findings.trials for r in t.control),
+        origins=origins,
+        anomalies=list_anomalies(published),
+        colours=[(look.colour, darken_colour(look.colour)) for look in looks.values()],
+        styles=Markup(_read("page.css")),
+        scripts=_list_scripts(numbers) if numbers["measures"] else {},
     )
+
+
+def _list_scripts(numbers: Value) -> dict[str, Markup]:
+    """What the page runs: its numbers, the libraries with a style sheet, and its own script."""
+    datatables, styles = read_datatables()
+    return {
+        "numbers": _embed(numbers),
+        "vega": Markup(read_vega()),
+        "datatables": Markup(datatables),
+        "datatables_styles": Markup(styles),
+        "own": Markup(_read("rows.js") + _read("page.js")),
+    }
 
 
 CONTENTS = (
