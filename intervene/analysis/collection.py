@@ -81,6 +81,7 @@ def _encode(
 
 
 def _repeat(texts: list[str], counts: list[int]) -> pa.DictionaryArray:
-    """Each text as often as its count says."""
-    places = np.repeat(np.arange(len(texts), dtype=np.int32), counts)
-    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(texts))
+    """Each text as often as its count says; the dictionary has every text once."""
+    places = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    each = np.array([places[text] for text in texts], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(np.repeat(each, counts)), pa.array([*places]))

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -19,123 +18,17 @@ from intervene.analysis.bootstrap import (
     summarise,
 )
 from intervene.analysis.curve import Curve, Reading, require_same_items, trace
-from intervene.analysis.estimands import ESTIMANDS, Estimand
-from intervene.analysis.floor import Floor, measure_floors
-from intervene.analysis.mcnemar import find_least, mcnemar
-from intervene.analysis.sizes import Ending, SizeTrend, fit_sizes
+from intervene.analysis.estimands import Estimand, list_estimands
+from intervene.analysis.findings import Contrast, Findings
+from intervene.analysis.floor import measure_floors
+from intervene.analysis.mcnemar import mcnemar
+from intervene.analysis.sizes import Ending, fit_sizes
 from intervene.analysis.slope import Slope, fit_slopes
 from intervene.analysis.spread import Spread, spread_seeds
 from intervene.analysis.trial import Assembly, Trial
 
 Path = list[tuple[Reading, Reading]]
 """An arm's readings and the control's, by step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """One arm minus its control at one step, for one estimand.
-
-    Args:
-        label: the trial's.
-        run: the arm's last reading; its facts name the arm.
-        reading: the arm's reading at this step; the base, where the arm has not begun.
-        control_reading: the control's reading of the same step.
-        final: whether the step is the trial's last.
-        n, clusters: items, and clusters of items that were resampled.
-        arm, control: their own values.
-        difference: arm − control, paired.
-        low, high: the 95% band of the difference that holds at all steps of the curve at once.
-        discordant: for a binary estimand, items that only the arm and only the control has as 1.
-        p: exact McNemar for a binary estimand, else of the bootstrap's standard error.
-        mismatches: what else than the arm differs, as the trial says.
-        holm: p after Holm's correction, for endpoints at the final step.
-    """
-
-    label: str
-    estimand: Estimand
-    run: Reading
-    reading: Reading
-    control_reading: Reading
-    final: bool
-    n: int
-    clusters: int
-    arm: Estimate
-    control: Estimate
-    difference: Estimate
-    low: float
-    high: float
-    discordant: tuple[int, int] | None
-    p: float
-    mismatches: tuple[str, ...] = ()
-    holm: float | None = None
-
-    @property
-    def test(self) -> str:
-        """The test that `p` is of."""
-        return "bootstrap" if self.discordant is None else "McNemar"
-
-    @property
-    def established(self) -> bool:
-        """Whether the interval leaves zero out, and so does Holm's correction where it applies."""
-        return self.difference.excludes_zero and (self.holm is None or self.holm < 0.05)
-
-    @property
-    def detectable(self) -> float:
-        """The smallest change that would be found with power .80, in the estimand's unit.
-
-        Of a share no less than what exact McNemar can find at all: items of which none changed
-        have a standard error of 0, but six must change before the test says anything.
-        """
-        least = 0.0 if self.discordant is None else find_least(self.n)
-        return max(self.difference.detectable, least)
-
-
-@dataclass(frozen=True)
-class Findings:
-    """All that is computed from trials.
-
-    Args:
-        contrasts: of every arm, step and estimand.
-        controls: the controls' own curves, each with its trial's label.
-        slopes, spreads, trends: of final contrasts over rates, over seeds and over sizes.
-        floors: controls against released checkpoints.
-        refused: sentences on arms and tasks that may not be contrasted.
-        resamples, seed: of the bootstrap.
-    """
-
-    trials: tuple[Trial, ...]
-    contrasts: tuple[Contrast, ...]
-    controls: tuple[tuple[str, Curve], ...]
-    slopes: tuple[Slope, ...]
-    resamples: int
-    seed: int
-    spreads: tuple[Spread, ...] = ()
-    trends: tuple[SizeTrend, ...] = ()
-    floors: tuple[Floor, ...] = ()
-    refused: tuple[str, ...] = ()
-
-    def final(self, estimand: Estimand) -> list[Contrast]:
-        """The contrasts of one estimand at each trial's final step."""
-        return list(self._finals.get(estimand.name, ()))
-
-    def path(self, label: str, arm: str, estimand: Estimand) -> list[Contrast]:
-        """One arm's contrasts by step."""
-        return list(self._paths.get((label, arm, estimand.name), ()))
-
-    @cached_property
-    def _finals(self) -> dict[str, list[Contrast]]:
-        found: dict[str, list[Contrast]] = {}
-        for c in self.contrasts:
-            if c.final:
-                found.setdefault(c.estimand.name, []).append(c)
-        return found
-
-    @cached_property
-    def _paths(self) -> dict[tuple[str, str, str], list[Contrast]]:
-        found: dict[tuple[str, str, str], list[Contrast]] = {}
-        for c in self.contrasts:
-            found.setdefault((c.label, c.run.arm, c.estimand.name), []).append(c)
-        return found
 
 
 @dataclass(frozen=True)
@@ -153,17 +46,21 @@ def compare(assembly: Assembly, *, resamples: int, seed: int) -> Findings:
 
     The family of each endpoint is size × rate: all of its contrasts at the final steps.
     """
+    runs = [run for trial in assembly.trials for run in (trial.control, *trial.arms)]
+    estimands = list_estimands(reading.items for run in runs for reading in run)
     # Most of it is sorting and products of arrays, which leave the interpreter to other threads.
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        examined = list(pool.map(lambda t: _examine(t, resamples, seed), assembly.trials))
+        examined = list(
+            pool.map(lambda t: _examine(t, estimands, resamples, seed), assembly.trials)
+        )
     parts = [part for found, _ in examined for part in found]
     controls = [control for _, found in examined for control in found]
     found = [c for part in parts for c in part.contrasts]
-    for estimand in [e for e in ESTIMANDS if e.endpoint]:
+    for estimand in [e for e in estimands if e.endpoint]:
         family = [i for i, c in enumerate(found) if c.final and c.estimand == estimand]
         for i, p in zip(family, holm([found[i].p for i in family]), strict=True):
             found[i] = dataclasses.replace(found[i], holm=p)
-    order = [e.name for e in ESTIMANDS]
+    order = [e.name for e in estimands]
     slopes = [slope for part in parts for slope in part.slopes]
     spreads = [spread for part in parts for spread in part.spreads]
     trends = fit_sizes([ending for part in parts for ending in part.endings])
@@ -178,15 +75,16 @@ def compare(assembly: Assembly, *, resamples: int, seed: int) -> Findings:
         trends=tuple(sorted(trends, key=lambda t: order.index(t.estimand.name))),
         floors=tuple(measure_floors(assembly.trials, resamples, seed)),
         refused=assembly.refused,
+        estimands=estimands,
     )
 
 
 def _examine(
-    trial: Trial, resamples: int, seed: int
+    trial: Trial, estimands: tuple[Estimand, ...], resamples: int, seed: int
 ) -> tuple[list[_Part], list[tuple[str, Curve]]]:
     """What each estimand shows in one trial, and the control's own curves."""
     parts, controls = list[_Part](), list[tuple[str, Curve]]()
-    for estimand in ESTIMANDS:
+    for estimand in estimands:
         for tasks, paths in _gather_paths(trial, estimand).items():
             part = _contrast(trial, estimand, tasks, paths, resamples, seed)
             parts += [part] if part else []

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from intervene.analysis.contrast import Contrast, Findings
-from intervene.analysis.estimands import ESTIMANDS
+from intervene.analysis.findings import Contrast, Findings
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Finals:
         """All contrasts of these sections, estimand by estimand and model by model."""
         return [
             c
-            for estimand in ESTIMANDS
+            for estimand in self.findings.estimands
             if estimand.section in sections
             for label in self.labels
             for c in self.get(label, estimand.name)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.curve import Reading
+from intervene.analysis.findings import Findings
 from intervene.analysis.items import Items, Keys
 
 OUTCOMES = ("accuracy", "stereotyped")

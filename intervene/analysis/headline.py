@@ -1,6 +1,5 @@
 """A comparison in three lines: whether the swap arrived, what changed, and how sure that is."""
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import (
     ASSOCIATION,
     CROWS_ASSOCIATION,
@@ -9,6 +8,7 @@ from intervene.analysis.estimands import (
     Estimand,
 )
 from intervene.analysis.finals import gather_finals
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.summary import EXPECTED, fails_check
 from intervene.analysis.words import show, show_arm
 

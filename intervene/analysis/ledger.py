@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from intervene.analysis.contrast import Contrast, Findings
+from intervene.analysis.findings import Contrast, Findings
 
 COLUMNS = (
     "trial", "model", "arm", "direction", "rate", "unit", "seed", "step", "final", "section",

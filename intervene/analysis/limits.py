@@ -2,9 +2,9 @@
 
 from itertools import groupby
 
-from intervene.analysis.contrast import Findings
-from intervene.analysis.estimands import ASSOCIATION, CROWS_ASSOCIATION, ESTIMANDS
+from intervene.analysis.estimands import ASSOCIATION, CROWS_ASSOCIATION
 from intervene.analysis.finals import gather_finals
+from intervene.analysis.findings import Findings
 from intervene.analysis.retention import CAPABILITY
 from intervene.analysis.trial import Trial
 
@@ -112,7 +112,7 @@ def _list_left_out(findings: Findings, names: set[str]) -> list[str]:
                 asked |= {(task, str(metric)) for metric in set(arm.items[task].keys.metric)}
     return [
         e.title
-        for e in ESTIMANDS
+        for e in findings.estimands
         if e.name not in names and e.tasks and all((task, e.metric) in asked for task in e.tasks)
     ]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from intervene.analysis import tables
 from intervene.analysis.collection import write_collection
-from intervene.analysis.contrast import Findings, compare
+from intervene.analysis.contrast import compare
 from intervene.analysis.curve import Reading
 from intervene.analysis.figures.gallery import save_figures
 from intervene.analysis.finals import gather_finals
+from intervene.analysis.findings import Findings
 from intervene.analysis.flips import Texts, find_flips, write_flips
 from intervene.analysis.headline import write_headline
 from intervene.analysis.ledger import write_ledger
@@ -121,6 +122,9 @@ def list_sheets(findings: Findings) -> dict[str, Table]:
         ),
         "retention": tables.tabulate_contrasts(
             finals.section("retention"), findings, "Capability and what else a swap may break"
+        ),
+        "own_tasks": tables.tabulate_contrasts(
+            finals.section("other"), findings, "Tasks of one's own at the final step"
         ),
         "noise_floor": tables.tabulate_floors(findings),
         "final_contrasts": tables.tabulate_everything(finals),

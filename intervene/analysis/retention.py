@@ -2,9 +2,9 @@
 
 from scipy import stats
 
-from intervene.analysis.contrast import Contrast
 from intervene.analysis.estimands import ESTIMANDS, Estimand
 from intervene.analysis.finals import Finals
+from intervene.analysis.findings import Contrast
 from intervene.analysis.words import describe, is_told, join, measure, show, show_arm
 
 ALPHA = 0.05

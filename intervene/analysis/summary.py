@@ -1,6 +1,5 @@
 """What may be said of findings, in plain sentences that never claim more than the tests allow."""
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import (
     ASSOCIATION,
     CROWS_ASSOCIATION,
@@ -9,6 +8,7 @@ from intervene.analysis.estimands import (
     Estimand,
 )
 from intervene.analysis.finals import Finals, gather_finals
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.retention import (
     summarise_capability,
     summarise_controls,

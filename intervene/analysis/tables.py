@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Reading
 from intervene.analysis.estimands import PAIR_PRIOR, SECTIONS, SLOT_PRIOR
 from intervene.analysis.finals import Finals
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.ledger import find_dose
 from intervene.analysis.spread import Spread
 from intervene.analysis.trial import Trial

@@ -1,8 +1,8 @@
 """How numbers, arms and single contrasts are put into words."""
 
 from intervene.analysis.bootstrap import Estimate
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import Estimand
+from intervene.analysis.findings import Contrast, Findings
 
 
 def show(value: float, digits: int = 2) -> str:

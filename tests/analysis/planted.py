@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from intervene.analysis.contrast import Findings, compare
+from intervene.analysis.contrast import compare
 from intervene.analysis.curve import gather
+from intervene.analysis.findings import Findings
 from intervene.analysis.trial import assemble
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Reading
 from intervene.analysis.figures.palette import Look, choose_looks
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.trial import Trial
 
 MOST_DOSES = 12

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.estimands import ASSOCIATION
 from intervene.analysis.figures.arms import cast
 from intervene.analysis.figures.lines import Steps, draw_by_step
 from intervene.analysis.figures.shown import list_shown
+from intervene.analysis.findings import Findings
 
 
 def draw_association(findings: Findings) -> Figure | None:

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.figures.published import find_doubts, list_highest, list_quantities
 from intervene.analysis.figures.shown import BY_STEP, ENDPOINTS, list_shown
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.published.anomalies import find_anomalies
 from intervene.analysis.published.reading import PublishedReading

@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.figures.forest import Rows, draw_forest
 from intervene.analysis.figures.shown import CATEGORIES, list_shown
+from intervene.analysis.findings import Findings
 
 
 def draw_crows_categories(findings: Findings) -> Figure | None:

@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.figures.forest import Rows, draw_forest
 from intervene.analysis.figures.shown import DIRECTIONS, list_shown
+from intervene.analysis.findings import Findings
 
 NAMES = ("pairs on women", "pairs on men", "association A", "gender prior G")
 

@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from intervene.analysis.bootstrap import Estimate
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.arms import Cast, cast
 from intervene.analysis.figures.bars import Bar, draw_bars
@@ -15,6 +14,7 @@ from intervene.analysis.figures.grid import Block, Cell, Sheet, lay_out
 from intervene.analysis.figures.labels import SMALL, Label, measure
 from intervene.analysis.figures.legend import Entry
 from intervene.analysis.figures.palette import DASHES, MUTED, RULE, Look
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.words import measure as show_unit
 

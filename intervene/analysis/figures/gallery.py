@@ -11,7 +11,6 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.figures.association import draw_association
 from intervene.analysis.figures.captions import WHAT, write_caption
 from intervene.analysis.figures.crows_categories import draw_crows_categories
@@ -24,6 +23,7 @@ from intervene.analysis.figures.noise_floor import draw_noise_floor
 from intervene.analysis.figures.overview import draw_overview
 from intervene.analysis.figures.published import draw_published
 from intervene.analysis.figures.retention import draw_retention
+from intervene.analysis.findings import Findings
 from intervene.analysis.published.reading import PublishedReading
 
 DRAWERS: dict[str, Callable[[Findings], Figure | None]] = {

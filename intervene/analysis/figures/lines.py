@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.arms import Cast, Panel, find_dose
@@ -15,6 +14,7 @@ from intervene.analysis.figures.grid import Block, Cell, Sheet, lay_out
 from intervene.analysis.figures.labels import Label, find_left, find_room
 from intervene.analysis.figures.legend import Entry
 from intervene.analysis.figures.palette import DASHES, INK, MUTED, SCALE, Look
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.limits import list_mismatches
 
 HIGH = 1.4  # inches of a panel at least

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import SLOT_PRIOR
 from intervene.analysis.figures.arms import cast
 from intervene.analysis.figures.lines import Steps, draw_by_step
 from intervene.analysis.figures.shown import choose_prior, list_shown
+from intervene.analysis.findings import Contrast, Findings
 
 
 def draw_manipulation(findings: Findings) -> Figure | None:

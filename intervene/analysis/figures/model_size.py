@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.arms import Cast, cast, find_family
 from intervene.analysis.figures.bars import Bar, draw_bars
@@ -15,6 +14,7 @@ from intervene.analysis.figures.labels import SMALL, Label, find_left, find_room
 from intervene.analysis.figures.legend import Entry
 from intervene.analysis.figures.palette import DASHES, MUTED
 from intervene.analysis.figures.shown import ENDPOINTS, list_shown
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.sizes import count_parameters
 from intervene.analysis.words import show, show_interval

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from intervene.analysis.bootstrap import Estimate
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.arms import Cast, Panel, cast, find_dose
 from intervene.analysis.figures.bars import Bar, draw_bars
@@ -15,6 +14,7 @@ from intervene.analysis.figures.labels import Label, find_left
 from intervene.analysis.figures.legend import Entry
 from intervene.analysis.figures.palette import INK, MUTED, Look
 from intervene.analysis.figures.shown import ENDPOINTS, list_shown
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.floor import Floor
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.spread import Spread

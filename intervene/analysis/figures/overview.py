@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ASSOCIATION, PAIR_PRIOR, SLOT_PRIOR, Estimand
 from intervene.analysis.figures.labels import Label, spread, wrap
@@ -29,6 +28,7 @@ from intervene.analysis.figures.palette import (
     choose_looks,
 )
 from intervene.analysis.figures.shown import choose_prior
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.trial import Trial
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ESTIMANDS, Estimand
 from intervene.analysis.figures.arms import Cast, cast, find_family
@@ -16,6 +15,7 @@ from intervene.analysis.figures.labels import Label, find_left, find_room
 from intervene.analysis.figures.legend import Entry
 from intervene.analysis.figures.lines import draw_arms, find_curves, frame_steps
 from intervene.analysis.figures.palette import INK, MUTED, RAMPS, Look
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.limits import list_mismatches
 from intervene.analysis.published.anomalies import (
     IDENTICAL,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.forest import Rows, draw_forest
 from intervene.analysis.figures.shown import BROKEN, CAPABLE, SHARES, list_shown
+from intervene.analysis.findings import Findings
 
 NAMES = {
     "lambada_logprob": "LAMBADA, log P",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.estimands import (
     ASSOCIATION,
     CROWS_ASSOCIATION,
@@ -11,6 +10,7 @@ from intervene.analysis.estimands import (
     SLOT_PRIOR,
     Estimand,
 )
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.retention import CAPABILITY
 
 BY_STEP = ("overview", "manipulation", "association")

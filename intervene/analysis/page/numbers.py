@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from intervene.analysis.contrast import Contrast, Findings
 from intervene.analysis.curve import Curve
-from intervene.analysis.estimands import ESTIMANDS, PAIR_PRIOR, SLOT_PRIOR, Estimand
+from intervene.analysis.estimands import PAIR_PRIOR, SLOT_PRIOR, Estimand
 from intervene.analysis.figures.palette import Look
+from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.trial import Trial
 from intervene.analysis.words import show_arm
 
@@ -54,7 +54,7 @@ def collect_numbers(findings: Findings, looks: dict[str, Look]) -> Value:
         "controls": _list_controls(findings, counts, models, measures),
         "slopes": _list_slopes(findings, models, arms, measures),
         "floors": _list_floors(findings, models, measures),
-        "figures": list_figures(measures),
+        "figures": list_figures(findings, measures),
     }
 
 
@@ -67,10 +67,10 @@ def list_shown(findings: Findings) -> list[Trial]:
 def list_measures(findings: Findings) -> list[Estimand]:
     """The estimands of which anything is contrasted, in the report's order."""
     having = {c.estimand.name for c in findings.contrasts}
-    return [e for e in ESTIMANDS if e.name in having]
+    return [e for e in findings.estimands if e.name in having]
 
 
-def list_figures(measures: dict[str, int]) -> dict[str, Value]:
+def list_figures(findings: Findings, measures: dict[str, int]) -> dict[str, Value]:
     """The page's charts by name: their kind, and the measures that they show.
 
     One without measures shows what the reader chooses.
@@ -79,7 +79,7 @@ def list_figures(measures: dict[str, int]) -> dict[str, Value]:
     def pick(*sections: str, unit: str = "") -> list[int]:
         return [
             measures[e.name]
-            for e in ESTIMANDS
+            for e in findings.estimands
             if e.section in sections and e.name in measures and unit in ("", e.unit)
         ]
 
@@ -93,6 +93,8 @@ def list_figures(measures: dict[str, int]) -> dict[str, Value]:
         "chart-controls": ("forest", pick("negative control", unit="nats")),
         "chart-retained": ("forest", pick("retention", unit="nats")),
         "chart-retained-shares": ("forest", pick("retention", unit="share")),
+        "chart-own": ("forest", pick("other", unit="nats")),
+        "chart-own-shares": ("forest", pick("other", unit="share")),
         "chart-published": ("published", []),
         "chart-floor": ("forest", pick("endpoint", "manipulation")),
     }

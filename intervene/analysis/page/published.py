@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from intervene.analysis.bootstrap import Estimate
-from intervene.analysis.contrast import Findings
 from intervene.analysis.curve import Curve
 from intervene.analysis.estimands import ESTIMANDS, Estimand
 from intervene.analysis.figures.palette import Look, darken_colour
@@ -15,6 +14,7 @@ from intervene.analysis.figures.published import (
     group_published,
     list_quantities,
 )
+from intervene.analysis.findings import Findings
 from intervene.analysis.published.anomalies import find_anomalies
 from intervene.analysis.published.curves import trace_published
 from intervene.analysis.published.reading import PublishedReading

@@ -9,8 +9,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from intervene.analysis.contrast import Findings
 from intervene.analysis.figures.palette import Look, choose_looks, darken_colour
+from intervene.analysis.findings import Findings
 from intervene.analysis.flips import Flips, Texts
 from intervene.analysis.origin import Origin
 from intervene.analysis.page.charts import CONFIG, list_charts
