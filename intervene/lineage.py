@@ -25,8 +25,8 @@ class Artefact:
     """A built recipe: a folder whose `manifest.json` was written last.
 
     Args:
-        kind: source, order, fetched, scan, corpus, checkpoint, run, readings, report and the
-            like; README says what each holds.
+        kind: source, order, fetched, scan, corpus, checkpoint, run, readings, comparison and
+            the like; README says what each holds.
         key: 12 hexadecimal digits of the recipe's sha256.
         path: the folder.
     """

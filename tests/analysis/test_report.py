@@ -308,3 +308,21 @@ def test_a_released_model_is_explained_on_the_page(bench, tmp_path):
 def test_no_readings_are_refused(bench, tmp_path):
     with pytest.raises(InterveneError, match="no readings"):
         report(bench, tmp_path / "out")
+
+
+def test_a_task_of_ones_own_is_in_the_report(bench, tmp_path):
+    """It is named by no estimand, and neither tested as an endpoint nor put among the controls."""
+    items, mine = bench.items(), ("my_pairs", "preference")
+    sides = {"stereotypes": ("female", "male")}
+    write_pair(bench, plant(items, *mine, -1.0, **sides), plant(items, *mine, 0.5, salt=1, **sides))
+    report(bench, tmp_path / "out")
+    page = (tmp_path / "out/report/index.html").read_text()
+    own = page[page.index('id="own"') : page.index('id="floor"')]
+    assert "my_pairs, preference: female − male" in own
+    rows = [row for row in read_csv(tmp_path / "out") if row["section"] == "other"]
+    assert {row["estimand"] for row in rows} == {
+        "my_pairs_preference", "my_pairs_preference_association"
+    }  # fmt: skip
+    (prior,) = [row for row in rows if row["estimand"] == "my_pairs_preference"]
+    assert float(prior["difference"]) == pytest.approx(1.5, abs=0.05)
+    assert prior["p_holm"] == ""
