@@ -535,7 +535,7 @@ def test_a_mistake_in_a_key_names_the_key(
 
 
 def test_what_cannot_be_removed_is_one_line(lab: Lab) -> None:
-    lock = lab.home / "store" / ".locks" / f"report-{lab.loose[0].key}"
+    lock = lab.home / "store" / ".locks" / f"comparison-{lab.loose[0].key}"
     lock.unlink()
     lock.mkdir()
     done = run(lab.home, "--yes", code=1)
