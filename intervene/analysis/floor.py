@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from intervene.analysis.bootstrap import DECIMALS, Estimate, find_p, summarise
+from intervene.analysis.bootstrap import Estimate
 from intervene.analysis.curve import Reading
 from intervene.analysis.estimands import ESTIMANDS, Estimand
+from intervene.analysis.paired import pair
 from intervene.analysis.trial import Trial
 
 RELEASED = "released"
@@ -86,16 +85,10 @@ def _measure(
         and control.items[task].keys.equals(released.items[task].keys)
     ]
     tasks = estimand.hold(shared)
-    sample = estimand.sample(control.items, tasks) if tasks else None
-    if sample is None:
+    found = pair(estimand, tasks, control.items, released.items, resamples, seed) if tasks else None
+    if found is None:
         return None
-    values = estimand.values([control.items, released.items], tasks)
-    point, drawn = sample.resample(values, resamples, seed)
-    own, theirs = summarise(point, drawn, sample.degrees)
-    gap, gaps = (np.round(each[:1] - each[1:], DECIMALS) for each in (point, drawn))
-    (difference,) = summarise(gap, gaps, sample.degrees)
-    (p,) = find_p([difference], sample.degrees).tolist()
     return Floor(
-        trial.label, control.model, estimand, control.step, values.shape[1], sample.clusters,
-        own, theirs, difference, p,
+        trial.label, control.model, estimand, control.step, found.n, found.clusters,
+        found.ours, found.theirs, found.difference, found.p,
     )  # fmt: skip

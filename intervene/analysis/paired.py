@@ -1,13 +1,35 @@
-"""An arm against its control from two tables of items, for whoever has readings of their own."""
+"""Two readings of the same items, one against the other, as estimands or as tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from intervene.analysis.bootstrap import DECIMALS, find_p, summarise
+from intervene.analysis.bootstrap import DECIMALS, Estimate, find_p, summarise
 from intervene.analysis.estimands import Estimand, list_estimands
 from intervene.analysis.items import KEYS, Items, Keys
 from intervene.analysis.mcnemar import mcnemar
 from intervene.errors import InterveneError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What two readings show of one estimand.
+
+    Args:
+        n, clusters: items, and clusters of items that were resampled.
+        ours, theirs: their own values.
+        difference: ours − theirs, paired.
+        p: exact McNemar of a share, else of the bootstrap's standard error.
+    """
+
+    n: int
+    clusters: int
+    ours: Estimate
+    theirs: Estimate
+    difference: Estimate
+    p: float
 
 
 def contrast(
@@ -37,8 +59,8 @@ def contrast(
     found = []
     for estimand in list_estimands([ours]):
         tasks = estimand.hold(shared)
-        if tasks and (row := _contrast(estimand, tasks, ours, theirs, resamples, seed)):
-            found.append(row)
+        if tasks and (change := pair(estimand, tasks, ours, theirs, resamples, seed)):
+            found.append(_describe(estimand, change))
     if not found:
         raise InterveneError(
             "nothing that both tables hold can be contrasted",
@@ -48,22 +70,27 @@ def contrast(
     return pd.DataFrame(found)
 
 
-def _contrast(
+def pair(
     estimand: Estimand,
     tasks: tuple[str, ...],
-    arm: dict[str, Items],
-    control: dict[str, Items],
+    ours: Mapping[str, Items],
+    theirs: Mapping[str, Items],
     resamples: int,
     seed: int,
-) -> dict[str, object] | None:
-    """One estimand's row; None where there is nothing to take it over."""
-    if not any(estimand.pick(arm[task].keys).any() for task in tasks):
-        return None
-    sample = estimand.sample(arm, tasks)
+) -> Pair | None:
+    """One estimand over the same items of two readings; None where there is nothing to take.
+
+    Args:
+        estimand, tasks: what is estimated, over the items of which tasks.
+        ours, theirs: by task; the keys of these tasks are equal.
+        resamples, seed: of the bootstrap.
+    """
+    sample = estimand.sample(ours, tasks)
     if sample is None:
         return None
-    values = estimand.values([arm, control], tasks)
+    values = estimand.values([ours, theirs], tasks)
     point, drawn = sample.resample(values, resamples, seed)
+    mine, other = summarise(point, drawn, sample.degrees)
     gap, gaps = (np.round(x[:1] - x[1:], DECIMALS) for x in (point, drawn))
     (difference,) = summarise(gap, gaps, sample.degrees)
     if estimand.binary:
@@ -71,18 +98,23 @@ def _contrast(
         p = mcnemar(*(np.array([(side * changed > 0).sum()]) for side in (1, -1)))
     else:
         p = find_p([difference], sample.degrees)
+    return Pair(values.shape[1], sample.clusters, mine, other, difference, float(p[0]))
+
+
+def _describe(estimand: Estimand, found: Pair) -> dict[str, object]:
+    """One estimand's row."""
     return {
         "estimand": estimand.name,
         "section": estimand.section,
         "unit": estimand.unit,
-        "n": values.shape[1],
-        "clusters": sample.clusters,
-        "arm": float(point[0]),
-        "control": float(point[1]),
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
-        "p": float(p[0]),
+        "n": found.n,
+        "clusters": found.clusters,
+        "arm": found.ours.value,
+        "control": found.theirs.value,
+        "difference": found.difference.value,
+        "low": found.difference.low,
+        "high": found.difference.high,
+        "p": found.p,
     }
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from intervene import Artefact, Store
 from tests.pipelines.conftest import MICRO, ROOT, build_environment
 
 PAGES = [ROOT / "docs" / f"new_{name}.md" for name in ("intervention", "lexicon", "task")]
@@ -39,3 +40,9 @@ def run(
     return subprocess.run(
         words, cwd=ROOT, env=build_environment(home), capture_output=True, text=True
     )
+
+
+def find(home: Path, kind: str) -> Artefact:
+    """The one artefact of a kind that commands have left in a home."""
+    (artefact,) = Store(home / "store").artefacts(kind)
+    return artefact

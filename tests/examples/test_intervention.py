@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from intervene.rewriting.edits import list_logs, read_log
 from intervene.rewriting.lexicon import PRONOUNS, Gender
 from intervene.rewriting.swap import GENDERS
 from intervene.rewriting.tokens import open_tokenizer
-from tests.examples.pages import PAGES, list_commands, run
+from tests.examples.pages import PAGES, find, list_commands, run
 
 REWRITE, INSPECT, STUDY = list_commands(PAGES[0])
 ROWS = ("data.stretch.stop=34",)
@@ -26,11 +25,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(REWRITE, *ROWS, home=home)
     assert done.returncode == 0, done.stderr
     return home
-
-
-def find(home: Path, kind: str) -> Any:
-    (artefact,) = Store(home / "store").artefacts(kind)
-    return artefact
 
 
 def test_feminine_forms_alone_are_swapped_about_half_of_them(home: Path) -> None:

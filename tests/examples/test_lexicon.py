@@ -2,15 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from intervene import Store, open_rows
+from intervene import open_rows
 from intervene.rewriting.edits import list_logs, read_log
 from intervene.rewriting.tokens import open_tokenizer
-from tests.examples.pages import PAGES, ROOT, list_commands, run
+from tests.examples.pages import PAGES, ROOT, find, list_commands, run
 
 REWRITE, COUNT = list_commands(PAGES[1])
 ROWS = ("data.stretch.stop=64",)
@@ -30,11 +29,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(REWRITE, *ROWS, home=home)
     assert done.returncode == 0, done.stderr
     return home
-
-
-def find(home: Path, kind: str) -> Any:
-    (artefact,) = Store(home / "store").artefacts(kind)
-    return artefact
 
 
 def swap(text: str) -> str:

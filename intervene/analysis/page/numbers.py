@@ -6,8 +6,9 @@ from itertools import groupby
 from typing import Any
 
 from intervene.analysis.curve import Curve
-from intervene.analysis.estimands import PAIR_PRIOR, SLOT_PRIOR, Estimand
+from intervene.analysis.estimands import Estimand
 from intervene.analysis.figures.palette import Look
+from intervene.analysis.figures.shown import list_estimands
 from intervene.analysis.findings import Contrast, Findings
 from intervene.analysis.trial import Trial
 from intervene.analysis.words import show_arm
@@ -19,11 +20,6 @@ SHAPES = {
     "v": ("triangle-down", "▼"), "P": ("cross", "✚"), "*": ("star", "★"), "X": ("x", "✖"),
 }  # fmt: skip
 """By matplotlib's marker: Vega's shape, and a letter for the list of arms."""
-DIRECTIONS = (
-    "crows_association", "crows_prior", "crows_difference_female", "crows_difference_male",
-    "crows_difference",
-)  # fmt: skip
-
 Value = dict[str, Any]
 
 
@@ -76,27 +72,24 @@ def list_figures(findings: Findings, measures: dict[str, int]) -> dict[str, Valu
     One without measures shows what the reader chooses.
     """
 
-    def pick(*sections: str, unit: str = "") -> list[int]:
-        return [
-            measures[e.name]
-            for e in findings.estimands
-            if e.section in sections and e.name in measures and unit in ("", e.unit)
-        ]
+    def pick(estimands: Iterable[Estimand], unit: str = "nats") -> list[int]:
+        return [measures[e.name] for e in estimands if e.name in measures and e.unit == unit]
 
-    prior = SLOT_PRIOR if SLOT_PRIOR.name in measures else PAIR_PRIOR
+    own = [e for e in findings.estimands if e.section == "other"]
+    retained = list_estimands("retention", findings)
     shown = {
-        "chart-check": ("curves", [measures[prior.name]] if prior.name in measures else []),
+        "chart-check": ("curves", pick(list_estimands("manipulation", findings))),
         "chart-curves": ("curves", []),
         "chart-doses": ("doses", []),
         "chart-sizes": ("sizes", []),
-        "chart-crows": ("forest", [measures[name] for name in DIRECTIONS if name in measures]),
-        "chart-controls": ("forest", pick("negative control", unit="nats")),
-        "chart-retained": ("forest", pick("retention", unit="nats")),
-        "chart-retained-shares": ("forest", pick("retention", unit="share")),
-        "chart-own": ("forest", pick("other", unit="nats")),
-        "chart-own-shares": ("forest", pick("other", unit="share")),
+        "chart-crows": ("forest", pick(list_estimands("crows_direction", findings))),
+        "chart-controls": ("forest", pick(list_estimands("crows_categories", findings))),
+        "chart-retained": ("forest", pick(retained)),
+        "chart-retained-shares": ("forest", pick(retained, "share")),
+        "chart-own": ("forest", pick(own)),
+        "chart-own-shares": ("forest", pick(own, "share")),
         "chart-published": ("published", []),
-        "chart-floor": ("forest", pick("endpoint", "manipulation")),
+        "chart-floor": ("forest", pick(list_estimands("noise_floor", findings))),
     }
     return {name: {"chart": kind, "measures": which} for name, (kind, which) in shown.items()}
 

@@ -89,7 +89,7 @@ function choose() {
   for (const element of $(".measured"))
     element.textContent = data.measures[chosen.measure]?.title ?? "";
   redraw();
-  window.items?.draw();
+  sheet?.draw();
 }
 
 for (const input of $("#choices input, #choices select")) input.addEventListener("change", choose);
@@ -111,6 +111,8 @@ document.getElementById("choices").addEventListener("toggle", settle);
 
 // The table of items
 
+let sheet; // DataTables
+
 function listItems() {
   const { model, arm, task, item, after, shift } = data.items;
   return model.map((_, i) => ({
@@ -127,7 +129,7 @@ function tabulate() {
   const named = (list, field) => (index, type) =>
     type === "sort" ? index : text.display(list[index][field]);
   DataTable.ext.search.push((settings, _, i, row) => settings.nTable !== table || isChosen(row));
-  window.items = new DataTable(table, {
+  sheet = new DataTable(table, {
     data: listItems(),
     deferRender: true,
     autoWidth: false,
