@@ -22,17 +22,23 @@ def start_child(
         options: as `subprocess.Popen` takes them.
     """
     parent = os.getpid()
-
-    def die_with_parent() -> None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
     return subprocess.Popen(
         list(command),
         env={**os.environ, **{name: str(value) for name, value in environment.items()}},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=lambda: die_with(parent, signal.SIGTERM),
         **options,
     )
+
+
+def die_with(parent: int, how: signal.Signals) -> None:
+    """Have the kernel send this process a signal when its parent dies; Linux only.
+
+    Args:
+        parent: its process ID, as the parent itself knows it.
+        how: the signal.
+    """
+    LIBC.prctl(PR_SET_PDEATHSIG, how)
+    if os.getppid() != parent:  # it died before the call
+        os._exit(1)

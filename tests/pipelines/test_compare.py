@@ -5,6 +5,9 @@ import dataclasses
 import html
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from intervene.experiment import Experiment, Paths
 from pipelines.compare import Comparison, compare, split_names
 from pipelines.trial import Trial
 from tests.analysis.conftest import Bench, make_terms
+from tests.pipelines.conftest import ROOT, build_environment
 from tests.test_conf import compose_experiment
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -167,3 +171,23 @@ def test_a_report_without_a_figure_names_none(
         in (bench.root.parent / "runs/intervene/comparison/report/index.html").read_text()
     )
     assert "figure: " not in said
+
+
+def test_killed_while_it_draws_it_leaves_nobody_who_holds_the_lock(bench: Bench) -> None:
+    """Processes that draw are forks, which hold the store's lock as long as they live."""
+    write_arms(bench)
+    home = bench.root.parent
+    command = [sys.executable, "-m", "pipelines.compare", "evaluation.resamples=200"]
+    options = {"cwd": ROOT, "env": build_environment(home), "stderr": subprocess.DEVNULL}
+    job = subprocess.Popen(command, **options)
+    end = time.monotonic() + 60
+    while not list(bench.root.glob("comparison/.*.draft/figures/*.png")):
+        assert time.monotonic() < end, "no figure was drawn"
+        assert job.poll() is None, "it ended before it was killed"
+        time.sleep(0.02)
+    job.kill()
+    job.wait()
+    done = subprocess.run(command, timeout=60, check=False, **options)
+    assert done.returncode == 0
+    assert (home / "runs/intervene/comparison/report/index.html").exists()
+    assert not list(bench.root.glob("comparison/.*.draft"))

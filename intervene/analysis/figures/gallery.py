@@ -1,6 +1,8 @@
 """All figures of a comparison, one after the other, and their files."""
 
 import multiprocessing
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +27,7 @@ from intervene.analysis.figures.published import draw_published
 from intervene.analysis.figures.retention import draw_retention
 from intervene.analysis.findings import Findings
 from intervene.analysis.published.reading import PublishedReading
+from intervene.child import die_with
 
 DRAWERS: dict[str, Callable[[Findings], Figure | None]] = {
     "overview": draw_overview,
@@ -117,7 +120,7 @@ def _save_in_parallel(work: _Work, processes: int) -> dict[str, str | None]:
         # arrow and BLAS, which drawing does not call.
         warnings.simplefilter("ignore", DeprecationWarning)
         with ProcessPoolExecutor(
-            processes, multiprocessing.get_context("fork"), _hold, (work,)
+            processes, multiprocessing.get_context("fork"), _hold, (work, os.getpid())
         ) as pool:
             jobs = {name: pool.submit(_save_held, name) for name in reversed(WHAT)}
             return {name: job.result() for name, job in jobs.items()}
@@ -126,8 +129,12 @@ def _save_in_parallel(work: _Work, processes: int) -> dict[str, str | None]:
 _held: list[_Work] = []
 
 
-def _hold(work: _Work) -> None:
-    """In a forked process: keep what it draws from."""
+def _hold(work: _Work, parent: int) -> None:
+    """In a forked process: keep what it draws from.
+
+    A fork holds the store's lock too, and would keep it for ever if it outlived a killed parent.
+    """
+    die_with(parent, signal.SIGKILL)
     _held.append(work)
 
 
