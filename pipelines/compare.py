@@ -22,6 +22,8 @@ COMPARISON_VERSION = 1
 KIND = "comparison"
 OWN = ("names=", "evals=")
 """Words of the command line that only this stage knows."""
+HOW = ("evals=", "allow_mismatch=", "evaluation.resamples=", "evaluation.seed=")
+"""Words that change what is found in the same readings."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def compare(trial: Trial) -> None:
         asked.evaluation.resamples,
         asked.evaluation.seed,
         missing=missing,
-        commands=list_commands(names, trials),
+        commands=list_commands(names, trials, trial.overrides),
         allow_mismatch=sorted(asked.allow_mismatch),
         published=read_published(own.evals) if own and own.evals else (),
     )
@@ -79,10 +81,11 @@ def compare(trial: Trial) -> None:
     say(f"report: {publish(trial, comparison) / 'report' / 'index.html'}")
 
 
-def list_commands(names: Sequence[str], trials: Sequence[Trial]) -> list[str]:
-    """What rebuilds all of it: each arm, then the comparison."""
+def list_commands(names: Sequence[str], trials: Sequence[Trial], words: Sequence[str]) -> list[str]:
+    """What rebuilds all of it: each arm, then the comparison as it was asked for in these words."""
     arms = list(dict.fromkeys(t.command("intervene") for t in trials))
-    return [*arms, f"python -m pipelines.compare name={','.join(names)}"]
+    how = [word for word in words if word.startswith(HOW)]
+    return [*arms, " ".join(["python -m pipelines.compare", f"name={','.join(names)}", *how])]
 
 
 def obtain_comparison(

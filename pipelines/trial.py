@@ -14,6 +14,9 @@ from intervene.lineage import Artefact, Recipe, Store
 DOSES = tuple(f"intervention.{key}=" for key in ("rate", "share", "method", "variant"))
 """Overrides that make an arm another than the control."""
 
+PARTS = ("arm=", "shard=", "corpus.shard=")
+"""Overrides that say which part of the work one command does."""
+
 UNKEYED = (
     "paths", "corpus", "watch", "launcher", "hardware", "evaluation", "arm", "step", "shard",
     "allow_mismatch",
@@ -77,13 +80,17 @@ class Trial:
             noted[kind] = sorted(a.key for a in artefacts if a.kind == kind)
         note = {
             "experiment": json.loads(to_json(self.experiment)),
-            "overrides": list(self.overrides),
+            "overrides": [o for o in self.overrides if self._keeps(o)],
             "artefacts": noted,
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(f".{os.getpid()}.part")
         part.write_text(json.dumps(note, indent=1))
         part.replace(self._path)
+
+    def _keeps(self, word: str) -> bool:
+        """Whether an override is of the arm, and not of one command's part in it."""
+        return self.is_released or not word.startswith(PARTS)
 
     def artefacts(self, kind: str) -> list[Artefact]:
         """What of a kind is noted for this arm and in the store."""

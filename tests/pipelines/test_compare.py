@@ -66,14 +66,26 @@ def test_arms_of_several_names_are_compared_together(bench: Bench) -> None:
             trial.note(bench.write(items, rate=rate, model=model, terms=make_terms(model)))
     words = split_names(["name=first,second", "evaluation.resamples=200"])
     assert words == ["names=[first,second]", "name=first+second", "evaluation.resamples=200"]
-    both = pose(bench, "name=first+second")
+    both = pose(bench, "name=first+second", "evaluation.resamples=200")
     fields = {f.name: getattr(both.experiment, f.name) for f in dataclasses.fields(Experiment)}
     asked = Comparison(**fields, names=("first", "second"))
     compare(Trial(asked, both.overrides))
     folder = bench.root.parent / "runs/first+second/comparison"
     summary = json.loads((folder / "summary.json").read_text())
     assert set(summary["models"]) == {"tiny", "nano"}
-    assert "python -m pipelines.compare name=first,second" in summary["commands"]
+    rebuilt = "python -m pipelines.compare name=first,second evaluation.resamples=200"
+    assert summary["commands"][-1] == rebuilt
+
+
+def test_scoring_an_arm_again_by_itself_changes_no_comparison(bench: Bench) -> None:
+    """`arm=this` and shards say what one command does, and nothing of the arm."""
+    report = write_arms(bench)
+    compare(pose(bench))
+    first = report.resolve()
+    for words in (("arm=this",), ("shard=0/2",), ("corpus.shard=1/2",)):
+        pose(bench, "intervention.rate=0.5", *words).note()
+    compare(pose(bench))
+    assert report.resolve() == first
 
 
 def test_an_arm_without_readings_is_missing_with_its_command(
